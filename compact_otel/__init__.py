@@ -1,0 +1,83 @@
+"""compact_otel: agents that outlive their context window, and traces that show how.
+
+    import compact_otel
+    compact_otel.instrument()
+
+From then on every model call of the OpenAI Agents SDK is measured, and compacted before it
+overflows. Importing this package imports none of the SDKs: names are looked up when used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compact_otel.api import acompact, compact, instrument, uninstrument
+    from compact_otel.config import CompactConfig
+    from compact_otel.core.errors import (
+        CompactError,
+        ConfigError,
+        InsufficientBudget,
+        StorageError,
+        SummaryError,
+        VerificationError,
+    )
+    from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
+    from compact_otel.core.types import CompactPolicy, CompactResult, Message
+    from compact_otel.manager import CompactManager
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "CompactConfig",
+    "CompactError",
+    "CompactManager",
+    "CompactPolicy",
+    "CompactResult",
+    "ConfigError",
+    "Exporter",
+    "InsufficientBudget",
+    "Message",
+    "StorageAdapter",
+    "StorageError",
+    "Summarizer",
+    "SummaryError",
+    "TokenEstimator",
+    "VerificationError",
+    "__version__",
+    "acompact",
+    "compact",
+    "instrument",
+    "uninstrument",
+]
+
+_HOMES = {
+    "api": ("acompact", "compact", "instrument", "uninstrument"),
+    "config": ("CompactConfig",),
+    "core.errors": (
+        "CompactError",
+        "ConfigError",
+        "InsufficientBudget",
+        "StorageError",
+        "SummaryError",
+        "VerificationError",
+    ),
+    "core.protocols": ("Exporter", "StorageAdapter", "Summarizer", "TokenEstimator"),
+    "core.types": ("CompactPolicy", "CompactResult", "Message"),
+    "manager": ("CompactManager",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,216 @@
+"""What a user can set, declared once: an argument wins over the environment, that over the default.
+
+The environment has one rule: a field's name in upper case behind `COMPACT_`, with its section in
+between except for `policy` and `telemetry`. So `policy.trigger_pct` is `COMPACT_TRIGGER_PCT`, and
+`storage.path` is `COMPACT_STORAGE_PATH`. Lists are separated by commas. A `COMPACT_` name that no
+field has may belong to another program, so it is only warned about when it looks like a typo.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from compact_otel.core.errors import ConfigError
+from compact_otel.core.types import CompactPolicy
+
+_log = logging.getLogger("compact_otel")
+_UNNAMED_SECTIONS = ("policy", "telemetry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """Where events go beside OpenTelemetry.
+
+    Attributes:
+        exporter: `console` writes one JSON line per event to stderr, `none` nothing.
+    """
+
+    exporter: Literal["console", "none"] = "none"
+
+    def __post_init__(self) -> None:
+        _one_of("telemetry.exporter", self.exporter, ("console", "none"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageConfig:
+    """Where what is compacted away is kept.
+
+    Attributes:
+        adapter: `fs` stores files, `memory` keeps it until the process ends, `none` nothing.
+        path: Folder of the `fs` adapter.
+    """
+
+    adapter: Literal["fs", "memory", "none"] = "fs"
+    path: str = ".compact/archive"
+
+    def __post_init__(self) -> None:
+        _one_of("storage.adapter", self.adapter, ("fs", "memory", "none"))
+        if not isinstance(self.path, str) or not self.path:
+            raise ConfigError(f"need a folder in `storage.path`, got {self.path!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactConfig:
+    """Everything that can be set.
+
+    Attributes:
+        model: Model name, for callers without the Agents SDK; in a model call the SDK's name wins.
+        max_context_tokens: Tokens of input that the model accepts; None takes them from a table of
+            model names.
+        policy: When to compact and what stays.
+        telemetry: Where events go beside OpenTelemetry.
+        storage: Where what is compacted away is kept.
+        on_insufficient_budget: What a model call does when what must stay does not fit:
+            `passthrough` sends the input as it came, `raise` raises `InsufficientBudget`.
+            `preflight` and `manual_compact` always raise.
+
+    Raises:
+        ConfigError: If a value is impossible; it names the field, the rule and the value.
+    """
+
+    model: str | None = None
+    max_context_tokens: int | None = None
+    policy: CompactPolicy = field(default_factory=CompactPolicy)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    on_insufficient_budget: Literal["passthrough", "raise"] = "passthrough"
+
+    def __post_init__(self) -> None:
+        if self.model is not None and not isinstance(self.model, str):
+            raise ConfigError(f"need a model name in `model`, got {self.model!r}")
+        for name, kind in _SECTIONS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(
+                    f"need a {kind.__name__} in `{name}`, got {type(getattr(self, name)).__name__}"
+                )
+        _one_of("on_insufficient_budget", self.on_insufficient_budget, ("passthrough", "raise"))
+        tokens = self.max_context_tokens
+        if tokens is None:
+            return
+        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens <= 0:
+            raise ConfigError(f"need a whole `max_context_tokens` > 0, got {tokens!r}")
+        if tokens <= self.policy.hard_cap_buffer:
+            raise ConfigError(
+                "need `max_context_tokens` > `policy.hard_cap_buffer`, "
+                f"got {tokens} and {self.policy.hard_cap_buffer}: lower the buffer for a window "
+                "this small"
+            )
+
+    @classmethod
+    def load(cls, **arguments: Any) -> CompactConfig:
+        """Return the configuration of the environment with `arguments` on top.
+
+        Args:
+            **arguments: Fields of this class or, flat, of its `policy`: `trigger_pct=0.8`.
+
+        Raises:
+            ConfigError: If a name is unknown or a value is impossible, here or there.
+        """
+        return replace_fields(_with(cls(), _from_environment(os.environ)), **arguments)
+
+
+_SECTIONS: dict[str, type] = {
+    "policy": CompactPolicy,
+    "telemetry": TelemetryConfig,
+    "storage": StorageConfig,
+}
+
+
+def replace_fields(config: CompactConfig, **arguments: Any) -> CompactConfig:
+    """Return `config` with other values; policy fields may be given flat, sections as mappings.
+
+    Raises:
+        ConfigError: If a name is unknown or a value is impossible.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    for name, value in arguments.items():
+        section, known = _place(name)
+        if isinstance(value, Mapping) and known in _SECTIONS:
+            valid = [entry.name for entry in fields(_SECTIONS[known])]
+            for key in value:
+                if key not in valid:
+                    raise ConfigError(_unknown(f"{known}.{key}", [f"{known}.{v}" for v in valid]))
+            values.setdefault(known, {}).update(value)
+        else:
+            values.setdefault(section, {})[known] = value
+    return _with(config, values)
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Return (section, field) of an argument; the section of a top-level field is ''."""
+    top = [entry.name for entry in fields(CompactConfig)]
+    policy = [entry.name for entry in fields(CompactPolicy)]
+    if name in top:
+        return "", name
+    if name in policy:
+        return "policy", name
+    raise ConfigError(_unknown(name, [*top, *policy]))
+
+
+def _with(config: CompactConfig, values: Mapping[str, Mapping[str, Any]]) -> CompactConfig:
+    """Return `config` with values by section, all put in at once: rules span fields."""
+    changes: dict[str, Any] = dict(values.get("", {}))
+    for name in _SECTIONS:
+        if name in values:
+            changes[name] = replace(changes.get(name, getattr(config, name)), **values[name])
+    return replace(config, **changes)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the values that the environment sets, by section."""
+    names = _environment_names()
+    values: dict[str, dict[str, Any]] = {}
+    for name, text in environment.items():
+        if not name.startswith("COMPACT_") or not text.strip():
+            continue
+        if name not in names:
+            if difflib.get_close_matches(name, names, n=1, cutoff=0.8):
+                _log.warning("%s", _unknown(name, list(names)))
+            continue
+        section, known, kind = names[name]
+        values.setdefault(section, {})[known] = _parsed(name, text.strip(), kind)
+    return values
+
+
+def _environment_names() -> dict[str, tuple[str, str, Any]]:
+    """Return environment name -> (section, field, type), by the rule at the head of the module."""
+    names: dict[str, tuple[str, str, Any]] = {}
+    for section, kind in {"": CompactConfig, **_SECTIONS}.items():
+        hints = get_type_hints(kind)
+        for entry in fields(kind):
+            if is_dataclass(hints[entry.name]):
+                continue
+            path = (entry.name,) if section in ("", *_UNNAMED_SECTIONS) else (section, entry.name)
+            names["_".join(("COMPACT", *path)).upper()] = (section, entry.name, hints[entry.name])
+    return names
+
+
+def _parsed(name: str, text: str, kind: Any) -> Any:
+    """Return the text as a value of a field's type; what the value may be, the field checks."""
+    wanted = [option for option in (get_args(kind) or (kind,)) if option in (int, float)]
+    if wanted:
+        try:
+            return wanted[0](text)
+        except ValueError as error:
+            what = "a whole number" if wanted[0] is int else "a number"
+            raise ConfigError(f"need {what} in `{name}`, got {text!r}") from error
+    if kind == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
+
+
+def _unknown(name: str, valid: list[str]) -> str:
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    if near:
+        return f"`{name}` is not a setting; did you mean `{near[0]}`?"
+    return f"`{name}` is not a setting; valid are {', '.join(sorted(valid))}"

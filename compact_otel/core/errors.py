@@ -1,0 +1,56 @@
+"""The errors of compact_otel.
+
+    CompactError
+    ├── ConfigError (ValueError)          a setting is impossible; raised when it is set
+    ├── InsufficientBudget (ValueError)   what must stay does not fit; raised by hand only
+    ├── SummaryError (RuntimeError)       a summariser failed or gave something unusable
+    ├── VerificationError (RuntimeError)  a result broke an invariant and was thrown away
+    └── StorageError (OSError)            an archive or checkpoint could not be written or read
+
+Inside a model call none of them reaches the user's run: the input goes out as it came. Messages
+hold numbers, names and the way out, never a word of the conversation.
+"""
+
+from __future__ import annotations
+
+
+class CompactError(Exception):
+    """Base of every error that compact_otel raises on purpose."""
+
+
+class ConfigError(CompactError, ValueError):
+    """A setting is unknown or impossible."""
+
+
+class InsufficientBudget(CompactError, ValueError):  # noqa: N818 - the name is given
+    """What must stay is larger than what the window allows, even at the smallest keep counts.
+
+    Attributes:
+        needed: Tokens of what may not be dropped, with the call's fixed parts.
+        budget: Tokens the result may have.
+    """
+
+    def __init__(self, *, needed: int, budget: int, guidance: str) -> None:
+        super().__init__(f"need at least {needed} tokens, the budget is {budget}: {guidance}")
+        self.needed = needed
+        self.budget = budget
+
+
+class SummaryError(CompactError, RuntimeError):
+    """A summariser failed, refused, or returned something that cannot be used.
+
+    Attributes:
+        reason: One word for telemetry (`error.type`), such as `empty` or `too_long`.
+    """
+
+    def __init__(self, message: str, *, reason: str = "error") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class VerificationError(CompactError, RuntimeError):
+    """A compacted history broke an invariant; it was thrown away."""
+
+
+class StorageError(CompactError, OSError):
+    """An archive or a checkpoint could not be written or read."""

@@ -1,0 +1,131 @@
+"""What happened, as records: numbers, names and ids, never a word of the conversation.
+
+`compact_otel.telemetry` gives each record and each field its public name; a field that is None
+does not apply and is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compact_otel.core.types import TriggerType
+
+Stage = Literal["estimate", "decide", "summarize", "assemble", "verify", "archive"]
+FailureFallback = Literal[
+    "retry_shorter",
+    "retry_brief",
+    "retry_facts",
+    "retry_model",
+    "extractive",
+    "policy_pruning",
+    "passthrough",
+    "raise",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of the records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEstimate(Event):
+    """How large the call is, before or after a compaction; the four parts add up to it.
+
+    `tokens_before` or `tokens_after` is set, after `phase`. `history` is the estimate of the list
+    as the SDK handed it over, where an earlier compaction was replayed.
+    """
+
+    phase: Literal["before", "after"]
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    window: int
+    utilization: float
+    window_source: str
+    estimator: str
+    system: int
+    developer: int
+    tools_schema: int
+    messages: int
+    history: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerDecision(Event):
+    """Whether the call is compacted, why, and by which rules."""
+
+    decision: Literal["compact", "skip"]
+    trigger: TriggerType
+    reason: str
+    tokens_before: int | None = None
+    budget: int | None = None
+    trigger_pct: float | None = None
+    target_pct: float | None = None
+    hard_cap_buffer: int | None = None
+    keep_recent_turns: int | None = None
+    keep_tool_io_pairs: int | None = None
+    strategy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyApplied(Event):
+    """The keep counts that a result was made with, after `step` reductions."""
+
+    step: int
+    keep_recent_turns: int
+    keep_tool_io_pairs: int
+    tokens_before: int
+    tokens_after: int
+    messages_before: int
+    messages_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryCreated(Event):
+    """A summary was made of `input_messages` items that go."""
+
+    summary_id: str
+    version: int
+    strategy: str
+    summarizer: str
+    model: str | None
+    input_messages: int
+    input_tokens: int
+    tokens: int
+    compression_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedMessages(Event):
+    """Items were removed from the call; the counts say what stayed."""
+
+    pruned: int
+    pinned: int
+    recent_turns: int
+    tool_pairs: int
+    tokens_removed: int
+    messages_before: int
+    messages_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archival(Event):
+    """The history before the compaction was stored, or, with `error_type`, was not."""
+
+    archive_id: str
+    adapter: str
+    messages: int | None = None
+    size: int | None = None
+    redacted: bool
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(Event):
+    """Something of ours failed at `stage`, and `fallback` is what happens instead."""
+
+    stage: Stage
+    fallback: FailureFallback
+    error_type: str
+    message: str

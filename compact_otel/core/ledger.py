@@ -1,0 +1,95 @@
+"""How a compaction is found again when the same history comes back, call after call.
+
+The SDK hands over the whole history on every call and remembers nothing that we return. So every
+compaction is kept as a small record under a key made of the *content* it covers: a chain of hashes
+over the items from the first on. The longest known prefix of a history names the compaction to
+replay, without a model call and with the same bytes as last time.
+
+Never a subset: an application may have removed items on purpose, and an old summary must not bring
+them back. Never the session id: two sessions may share a history, and one may fork.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from compact_otel.core.types import Checkpoint, Item
+
+_SEED = hashlib.sha256(b"compact_otel prefix chain 1").digest()
+# What may differ between two comings of the same item: set by the server, or never sent.
+_VOLATILE = frozenset({"status", "created_by", "meta", "provider_data"})
+
+
+def digest(item: Item) -> bytes:
+    """Return 32 bytes that are equal for two comings of the same item.
+
+    Ids are left out (the SDK adds and strips them), except where there is nothing else; so are
+    None, `status`, and keys that the SDK strips before the call. A message's `type` is implied, and
+    an assistant's text is the same as a string and as one `output_text` part.
+    """
+    kind = item.get("type")
+    fields: dict[str, Any] = {}
+    for name, value in item.items():
+        if value is None or name in _VOLATILE or (isinstance(name, str) and "_agents_" in name):
+            continue
+        if name == "id" and kind != "item_reference":
+            continue
+        if name == "type" and kind == "message":
+            continue
+        fields[str(name)] = _plain_text(value) if name == "content" else value
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=repr, skipkeys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _plain_text(content: Any) -> Any:
+    """Return the text of a content that is one `output_text` part, any other content as it is."""
+    if isinstance(content, list) and len(content) == 1:
+        part = content[0]
+        if isinstance(part, Mapping) and part.get("type") == "output_text":
+            return part.get("text")
+    return content
+
+
+def prefix_keys(items: Iterable[Item]) -> list[str]:
+    """Return the chain: the key of the first item, of the first two, and so on."""
+    keys = []
+    link = _SEED
+    for item in items:
+        link = hashlib.sha256(link + digest(item)).digest()
+        keys.append(link.hex())
+    return keys
+
+
+class Ledger:
+    """Checkpoints by key, the least recently used dropped first. Not synchronised.
+
+    Args:
+        limit: How many checkpoints are held; each is about as large as its summary.
+    """
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
+        self._checkpoints: OrderedDict[str, Checkpoint] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._checkpoints)
+
+    def add(self, checkpoint: Checkpoint) -> None:
+        """Hold a checkpoint; one with the same key is replaced."""
+        self._checkpoints[checkpoint.key] = checkpoint
+        self._checkpoints.move_to_end(checkpoint.key)
+        while len(self._checkpoints) > self._limit:
+            self._checkpoints.popitem(last=False)
+
+    def find(self, keys: Sequence[str]) -> Checkpoint | None:
+        """Return the checkpoint that covers the longest prefix of a history, by its chain."""
+        for covered in range(len(keys), 0, -1):
+            found = self._checkpoints.get(keys[covered - 1])
+            if found is not None and found.covered == covered:
+                self._checkpoints.move_to_end(found.key)
+                return found
+        return None

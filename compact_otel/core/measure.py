@@ -1,0 +1,173 @@
+"""How large a call is, and what the policy says about it.
+
+A `Measured` call knows its tokens item by item, so every later question (what would stay, what
+would it save) is a sum and not a new count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from compact_otel.core import events, frame
+from compact_otel.core.assemble import View, summary_item
+from compact_otel.core.policy import Limits, limits, trigger_reason
+from compact_otel.core.protocols import TokenEstimator
+from compact_otel.core.types import (
+    CallContext,
+    CompactPolicy,
+    FixedTokens,
+    Item,
+    TriggerType,
+    Window,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What a call is measured with.
+
+    Attributes:
+        estimator: Counts tokens.
+        call: What stands beside the items.
+        policy: The shares of the window.
+        window: The window.
+    """
+
+    estimator: TokenEstimator
+    call: CallContext
+    policy: CompactPolicy
+    window: Window
+
+    def items(self, items: Sequence[Item]) -> Sequence[int]:
+        """Return the tokens of each item.
+
+        Raises:
+            TypeError: If the estimator does not give one count per item.
+        """
+        tokens = self.estimator.count_items(items, self.call)
+        if len(tokens) != len(items):
+            raise TypeError(f"the estimator gave {len(tokens)} counts for {len(items)} items")
+        return tokens
+
+    def summary(self, version: int, text: str) -> int:
+        """Return the tokens of a summary as a message, its frame included."""
+        content = frame.wrap(version, text)
+        role, api = self.policy.summary_role, self.call.api
+        return sum(self.items([summary_item(content, role, api)]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A view of a history with its tokens.
+
+    Attributes:
+        scale: What it was measured with.
+        items: The whole history.
+        view: What of it goes out.
+        item_tokens: Tokens of each item of `items`, also of those that do not go out.
+        fixed: Tokens beside the items.
+        summary_tokens: Tokens of the view's summary, 0 without one.
+        total: Tokens of the call.
+    """
+
+    scale: Scale
+    items: Sequence[Item]
+    view: View
+    item_tokens: Sequence[int]
+    fixed: FixedTokens
+    summary_tokens: int
+    total: int
+
+    @classmethod
+    def of(cls, scale: Scale, items: Sequence[Item], view: View) -> Measured:
+        """Count the tokens of a view.
+
+        Raises:
+            Exception: Whatever the estimator raises.
+        """
+        tokens, fixed = scale.items(items), scale.estimator.count_fixed(scale.call)
+        return cls._summed(scale, items, view, tokens, fixed)
+
+    def seen_as(self, view: View) -> Measured:
+        """Return the same history in another view, without counting its items again."""
+        return self._summed(self.scale, self.items, view, self.item_tokens, self.fixed)
+
+    @classmethod
+    def _summed(
+        cls,
+        scale: Scale,
+        items: Sequence[Item],
+        view: View,
+        item_tokens: Sequence[int],
+        fixed: FixedTokens,
+    ) -> Measured:
+        summary = 0 if view.summary is None else scale.summary(view.version, view.summary)
+        return cls(
+            scale=scale,
+            items=items,
+            view=view,
+            item_tokens=item_tokens,
+            fixed=fixed,
+            summary_tokens=summary,
+            total=fixed.total + summary + sum(item_tokens[index] for index in view.kept),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that the policy sets."""
+        return limits(self.scale.policy, self.scale.window)
+
+    @property
+    def length(self) -> int:
+        """How many messages go out."""
+        return len(self.view.kept) + (self.view.summary is not None)
+
+    def estimate(self, phase: Literal["before", "after"]) -> events.TokenEstimate:
+        """Return the measurement as an event."""
+        system, developer = self.fixed.instructions, 0
+        for index in self.view.kept:
+            role = self.items[index].get("role")
+            system += self.item_tokens[index] if role == "system" else 0
+            developer += self.item_tokens[index] if role == "developer" else 0
+        replayed = phase == "before" and self.view.summary is not None
+        window = self.scale.window
+        return events.TokenEstimate(
+            phase=phase,
+            tokens_before=self.total if phase == "before" else None,
+            tokens_after=self.total if phase == "after" else None,
+            window=window.size,
+            utilization=self.total / window.size,
+            window_source=window.source,
+            estimator=name_of(self.scale.estimator),
+            system=system,
+            developer=developer,
+            tools_schema=self.fixed.tools_schema,
+            messages=self.total - system - developer - self.fixed.tools_schema,
+            history=self.fixed.total + sum(self.item_tokens) if replayed else None,
+        )
+
+    def decision(self, trigger: TriggerType) -> events.TriggerDecision:
+        """Return whether the call is compacted, as an event."""
+        policy = self.scale.policy
+        reason = trigger_reason(self.total, trigger, self.limits, self.scale.window)
+        return events.TriggerDecision(
+            decision="skip" if reason == "below_trigger" else "compact",
+            trigger=trigger,
+            reason=reason,
+            tokens_before=self.total,
+            budget=self.limits.budget,
+            trigger_pct=policy.trigger_pct,
+            target_pct=policy.target_pct,
+            hard_cap_buffer=policy.hard_cap_buffer,
+            keep_recent_turns=policy.keep_recent_turns,
+            keep_tool_io_pairs=policy.keep_tool_io_pairs,
+            strategy=policy.strategy,
+        )
+
+
+def name_of(part: object) -> str:
+    """Return what telemetry calls an estimator, a summariser or a storage adapter."""
+    name = getattr(part, "name", None)
+    return name if isinstance(name, str) and name else type(part).__name__

@@ -1,0 +1,268 @@
+"""When to compact, and what to keep: budget, trigger, partition, reduction.
+
+A history is divided into blocks, and every block falls into one of four groups:
+
+* *pinned*: instructions, protected and unknown items, calls that wait, the newest user message;
+* *recent turns*: the messages of the last `keep_recent_turns` turns;
+* *tool I/O*: the last `keep_tool_io_pairs` calls with their outputs;
+* the *remainder*, which a summary replaces.
+
+If the result would not fit, both counts are reduced step by step, down to one turn and one call.
+Everything is one pass over the blocks: a rescan per step or item would be quadratic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Literal
+
+from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.items import (
+    Block,
+    blocks,
+    is_protected,
+    newest_user,
+    role_of,
+    server_compacted,
+)
+from compact_otel.core.types import CompactPolicy, Item, TriggerType, Window
+
+SMALLEST_SUMMARY = 64
+"""A summary below this many tokens can not say anything; the items go with a note instead."""
+
+_NOTE_TOKENS = 32
+"""Room that the note takes which stands in for a summary."""
+
+_LARGEST_SHARE = 0.5
+"""A summary may have at most this share of the tokens it replaces, or it saves too little."""
+
+Reason = Literal[
+    "trigger_reached", "buffer_reached", "window_exceeded", "manual", "context_overflow",
+    "below_trigger",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The token limits of one call, items and fixed parts together.
+
+    Attributes:
+        trigger: Compact at this estimate.
+        target: Aim for this estimate.
+        budget: The most a result may have.
+    """
+
+    trigger: int
+    target: int
+    budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a compaction keeps and drops.
+
+    Attributes:
+        kept: Positions that stay, ascending.
+        dropped: Positions that the summary stands for, ascending.
+        summary_budget: Tokens for the summary with its frame, 0 for a note only.
+        step: 0 = keep counts as configured, n = after n reductions.
+        keep_recent_turns: Keep count in force at this step.
+        keep_tool_io_pairs: Keep count in force at this step.
+        pinned: Items kept because they are pinned.
+        recent_turns: Turns kept.
+        tool_pairs: Call/output pairs kept.
+        kept_tokens: Tokens of the kept items and the fixed parts.
+    """
+
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    summary_budget: int
+    step: int
+    keep_recent_turns: int
+    keep_tool_io_pairs: int
+    pinned: int
+    recent_turns: int
+    tool_pairs: int
+    kept_tokens: int
+
+
+def limits(policy: CompactPolicy, window: Window) -> Limits:
+    """Return the limits that a policy sets in a window."""
+    limit = window.input_limit
+    budget = max(1, limit - policy.hard_cap_buffer)
+    return Limits(
+        trigger=min(budget, int(limit * policy.trigger_pct)),
+        target=min(budget, int(limit * policy.target_pct)),
+        budget=budget,
+    )
+
+
+def trigger_reason(tokens: int, trigger: TriggerType, limits_: Limits, window: Window) -> Reason:
+    """Say why a call of `tokens` is compacted, or `below_trigger` if it is not."""
+    if trigger != "preflight":
+        return "manual" if trigger == "manual" else "context_overflow"
+    if tokens > window.input_limit:
+        return "window_exceeded"
+    if tokens >= limits_.budget:
+        return "buffer_reached"
+    return "trigger_reached" if tokens >= limits_.trigger else "below_trigger"
+
+
+def is_pinned(item: Item, policy: CompactPolicy) -> bool:
+    """Say whether the policy forbids to drop an item, whatever its kind."""
+    return role_of(item) in policy.roles_never_prune or is_protected(item, policy.protected_flag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """A block, its tokens, and its age among its like: 0 pinned, 1 the newest turn or call."""
+
+    block: Block
+    tokens: int
+    rank: int
+
+
+_FOLDED = 1 << 60  # rank that no keep count reaches: a summary, which the next one replaces
+
+
+def partition(items: Sequence[Item], tokens: Sequence[int], policy: CompactPolicy) -> list[_Ranked]:
+    """Rank every block of a history by how recent it is among its like, in order.
+
+    A turn is a user message and the answer to it. Messages without a partner (two questions in a
+    row, an agent that speaks unasked) make turns of their own, so no turn grows without bound.
+    """
+    compacted = server_compacted(items)
+    asked_last = newest_user(items)
+    sums = [0, *accumulate(tokens)]
+    turn, asked, answered, pairs = 0, False, False, 0
+    ranked = []
+    for block in reversed(blocks(items)):
+        if block.kind in ("user", "assistant"):
+            if turn == 0 or asked or (answered and block.kind == "assistant"):
+                turn, asked, answered = turn + 1, False, False
+            asked, answered = asked or block.kind == "user", answered or block.kind == "assistant"
+        pinned = (
+            block.kind in ("pinned", "instruction")
+            or block.start < compacted
+            or block.start <= asked_last < block.stop
+            or any(is_pinned(item, policy) for item in items[block.start : block.stop])
+        )
+        rank = 0 if pinned else {"tool": pairs + 1, "summary": _FOLDED}.get(block.kind, turn)
+        pairs += block.pairs
+        ranked.append(_Ranked(block, sums[block.stop] - sums[block.start], rank))
+    return ranked[::-1]
+
+
+def make_plan(
+    items: Sequence[Item],
+    tokens: Sequence[int],
+    policy: CompactPolicy,
+    limits_: Limits,
+    *,
+    trigger: TriggerType,
+    fixed_tokens: int,
+    frame_tokens: int,
+    previous_tokens: int = 0,
+) -> Plan | None:
+    """Decide what stays, with as much as fits the target; None if dropping gains nothing.
+
+    Args:
+        items: The history as it would go out, without an earlier compaction's summary.
+        tokens: Tokens of each item.
+        policy: What may be dropped.
+        limits_: What must be reached.
+        trigger: By hand or after an overflow the target also shrinks with the history itself,
+            because whoever asks wants less than there is.
+        fixed_tokens: Tokens of the call beside its items.
+        frame_tokens: Tokens of an empty summary.
+        previous_tokens: Tokens of the earlier summary, which the new one replaces.
+
+    Raises:
+        InsufficientBudget: If what must stay is over the budget.
+    """
+    ranked = partition(items, tokens, policy)
+    before = fixed_tokens + previous_tokens + sum(tokens)
+    target = limits_.target
+    if trigger != "preflight":
+        target = min(target, int(before * policy.target_pct))
+    plan, largest = None, 0
+    for step, (turns, pairs) in enumerate(_reductions(policy)):
+        plan = _keep(ranked, fixed_tokens, turns=turns, pairs=pairs, step=step)
+        removed = before - previous_tokens - plan.kept_tokens
+        largest = min(
+            policy.summary_max_tokens + frame_tokens,
+            previous_tokens + int(removed * _LARGEST_SHARE),
+        )
+        wanted = max(SMALLEST_SUMMARY + frame_tokens, largest // 2)
+        if plan.dropped and wanted <= largest and plan.kept_tokens + wanted <= target:
+            return replace(plan, summary_budget=min(largest, target - plan.kept_tokens))
+    assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
+    room = limits_.budget - plan.kept_tokens
+    if plan.dropped and min(room, largest) >= SMALLEST_SUMMARY + frame_tokens:
+        return replace(plan, summary_budget=min(room, largest))
+    if before <= limits_.budget:
+        return None
+    if plan.dropped and room >= frame_tokens + _NOTE_TOKENS:
+        return plan
+    raise InsufficientBudget(
+        needed=plan.kept_tokens,
+        budget=limits_.budget,
+        guidance=_guidance(plan, tokens, fixed_tokens, policy),
+    )
+
+
+def _reductions(policy: CompactPolicy) -> Iterator[tuple[int, int]]:
+    """Yield the keep counts from those configured down to one turn and one call."""
+    turns, pairs = policy.keep_recent_turns, policy.keep_tool_io_pairs
+    yield turns, pairs
+    while turns > 1 or pairs > 1:
+        # By one where counts are small, by a quarter where they are large: few steps either way.
+        turns, pairs = (max(1, min(count - 1, count * 3 // 4)) for count in (turns, pairs))
+        yield turns, pairs
+
+
+def _keep(
+    ranked: Sequence[_Ranked], fixed_tokens: int, *, turns: int, pairs: int, step: int
+) -> Plan:
+    """Return the plan that keeps `turns` turns and `pairs` calls, yet without a summary budget."""
+    kept: list[int] = []
+    dropped: list[int] = []
+    kept_turns: set[int] = set()
+    kept_tokens, pinned, kept_pairs = fixed_tokens, 0, 0
+    for entry in ranked:
+        block = entry.block
+        if entry.rank > (pairs if block.kind == "tool" else turns):
+            dropped.extend(range(block.start, block.stop))
+            continue
+        kept.extend(range(block.start, block.stop))
+        kept_tokens += entry.tokens
+        kept_pairs += block.pairs
+        if entry.rank == 0:
+            pinned += block.stop - block.start
+        elif block.kind != "tool":
+            kept_turns.add(entry.rank)
+    return Plan(
+        kept=tuple(kept),
+        dropped=tuple(dropped),
+        summary_budget=0,
+        step=step,
+        keep_recent_turns=turns,
+        keep_tool_io_pairs=pairs,
+        pinned=pinned,
+        recent_turns=len(kept_turns),
+        tool_pairs=kept_pairs,
+        kept_tokens=kept_tokens,
+    )
+
+
+def _guidance(plan: Plan, tokens: Sequence[int], fixed_tokens: int, policy: CompactPolicy) -> str:
+    """Say what takes the room, by position and number, and what can be done about it."""
+    largest = max(plan.kept, key=lambda position: tokens[position], default=None)
+    item = "" if largest is None else f"; the largest item, at {largest}, has {tokens[largest]}"
+    return (
+        f"instructions and tools have {fixed_tokens} tokens, the {len(plan.kept)} items that must "
+        f"stay have {plan.kept_tokens - fixed_tokens}{item}. Shorten or unprotect one of these, "
+        f"lower `policy.hard_cap_buffer` ({policy.hard_cap_buffer}), or use a larger window"
+    )

@@ -1,0 +1,111 @@
+"""The four places where a user can put something of their own.
+
+Each is a Protocol: a class with these methods fits, nothing is inherited or registered. Attribute
+`name`, where there is one, goes into telemetry; without it the class name does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from compact_otel.core.types import (
+    ArchiveReceipt,
+    CallContext,
+    Checkpoint,
+    FixedTokens,
+    Item,
+    Summary,
+    SummaryRequest,
+)
+
+
+@runtime_checkable
+class TokenEstimator(Protocol):
+    """Counts tokens the way the model's provider will.
+
+    class CharsOverFour:
+        def count_items(self, items, call):
+            return [len(str(item)) // 4 for item in items]
+
+        def count_fixed(self, call):
+            return FixedTokens(instructions=len(call.instructions or "") // 4)
+    """
+
+    def count_items(self, items: Sequence[Item], call: CallContext) -> Sequence[int]:
+        """Return the tokens of each item, framing included, in the order given.
+
+        Called with the whole history on every model call, so remember what was counted. `items`
+        come in their context: an item may cost nothing because of what follows it.
+        """
+        ...
+
+    def count_fixed(self, call: CallContext) -> FixedTokens:
+        """Return the tokens of what stands beside the items."""
+        ...
+
+
+@runtime_checkable
+class Summarizer(Protocol):
+    r"""Turns a stretch of history into a text that stands for it. May be a coroutine function.
+
+    class FirstWords:
+        def summarize(self, request):
+            return "\n".join(str(item.get("content"))[:80] for item in request.items)
+    """
+
+    def summarize(
+        self, request: SummaryRequest
+    ) -> Summary | str | Awaitable[Summary] | Awaitable[str]:
+        """Return the summary.
+
+        Raises:
+            SummaryError: If there is none to be had; the next summariser in line is asked, then
+                the items are dropped with a note that says so.
+        """
+        ...
+
+
+@runtime_checkable
+class StorageAdapter(Protocol):
+    """Keeps what is compacted away, and the checkpoints that make a compaction last.
+
+    `session_id` may be any string: making it safe is the adapter's job. Methods block; the async
+    paths call them in a thread. Any exception is caught, reported as an event, and the run goes on.
+    """
+
+    name: str
+
+    def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
+        """Store the history as it was before a compaction, under the next step number."""
+        ...
+
+    def save_summary(
+        self, session_id: str, step: int, summary: Mapping[str, Any]
+    ) -> ArchiveReceipt:
+        """Store a summary with its figures beside the transcript of the same step."""
+        ...
+
+    def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
+        """Append one event (JSON data) to the session's log."""
+        ...
+
+    def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint; one with the same key replaces it."""
+        ...
+
+    def load_checkpoints(self, session_id: str) -> Sequence[Checkpoint]:
+        """Return the session's checkpoints, oldest first; none is an empty sequence."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Takes every event as it happens, beside OpenTelemetry."""
+
+    def export(self, event: Mapping[str, Any]) -> None:
+        """Take one event: `{"ts", "session_id", "event", ...attributes}`, JSON data, no content.
+
+        Called in the path of a model call: do not block. Exceptions are caught and logged once.
+        """
+        ...

@@ -1,0 +1,336 @@
+"""The records of compact_otel: frozen, keyword-only, and the same for every caller.
+
+Numbers that end in `_pct` are shares between 0 and 1. Token counts are integers. An *item* is an
+input item of the OpenAI Responses API or a message of Chat Completions, as a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from compact_otel.core.errors import ConfigError
+
+Item = Mapping[str, Any]
+
+Strategy = Literal["task_state", "brief", "decision_log", "code_delta"]
+SummaryRole = Literal["assistant", "user"]
+TriggerType = Literal["preflight", "manual", "reactive"]
+Outcome = Literal["skipped", "replayed", "compacted", "fallback", "noop", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a history written by hand, for callers without Agents SDK items.
+
+    Attributes:
+        role: `user`, `assistant`, `system`, `developer` or `tool`.
+        content: The text, or a list of content parts as the OpenAI API takes them.
+        meta: Anything about the message. Three keys have a meaning: `protected` (never dropped;
+            the name is `CompactPolicy.protected_flag`), `tool_calls` on an assistant message and
+            `tool_call_id` on a tool message (both as in Chat Completions).
+    """
+
+    role: str
+    content: Any
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_item(self) -> Item:
+        """Return the message as a Chat Completions message; `meta` goes along under its name."""
+        item: dict[str, Any] = {"role": self.role, "content": self.content}
+        for key in ("tool_calls", "tool_call_id"):
+            if key in self.meta:
+                item[key] = self.meta[key]
+        return {**item, "meta": self.meta} if self.meta else item
+
+
+def _need(condition: bool, rule: str, got: object) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        raise ConfigError(f"need {rule}, got {got!r}")
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactPolicy:
+    """When to compact, what stays, and what the summary is like.
+
+    Attributes:
+        trigger_pct: Compact when the estimate reaches this share of the input limit (the window
+            minus the model's output reserve).
+        target_pct: Aim for this share of the input limit. Well below `trigger_pct`, or every turn
+            would compact again and break the provider's prompt cache.
+        hard_cap_buffer: Tokens kept free below the input limit whatever the shares say.
+        keep_recent_turns: The last turns whose messages stay word for word. A turn is what was
+            asked and what was answered.
+        keep_tool_io_pairs: The last tool calls that stay, with their outputs.
+        roles_never_prune: Messages of these roles are never dropped.
+        protected_flag: An item is never dropped if this key is true in it or in its `meta`.
+        strategy: What a summary puts first.
+        summary_max_tokens: The longest summary.
+        summary_role: Role of the message that carries the summary. Never `system` or `developer`:
+            what a tool once printed must not rise to the rank of instructions.
+
+    Raises:
+        ConfigError: If a value is impossible; it names the field, the rule and the value.
+    """
+
+    trigger_pct: float = 0.85
+    target_pct: float = 0.5
+    hard_cap_buffer: int = 1500
+    keep_recent_turns: int = 6
+    keep_tool_io_pairs: int = 4
+    roles_never_prune: tuple[str, ...] = ("system", "developer")
+    protected_flag: str = "protected"
+    strategy: Strategy = "task_state"
+    summary_max_tokens: int = 4000
+    summary_role: SummaryRole = "assistant"
+
+    def __post_init__(self) -> None:
+        """Check every field; a policy that exists can be carried out."""
+        for name in ("trigger_pct", "target_pct"):
+            value = getattr(self, name)
+            _need(_is_number(value) and 0 < value <= 1, f"0 < `policy.{name}` <= 1", value)
+        _need(
+            self.target_pct < self.trigger_pct,
+            "`policy.target_pct` < `policy.trigger_pct` (or every turn would compact again)",
+            (self.target_pct, self.trigger_pct),
+        )
+        for name, least in (
+            ("hard_cap_buffer", 0),
+            ("keep_recent_turns", 1),
+            ("keep_tool_io_pairs", 1),
+            ("summary_max_tokens", 64),
+        ):
+            value = getattr(self, name)
+            _need(_is_int(value) and value >= least, f"a whole `policy.{name}` >= {least}", value)
+        roles = self.roles_never_prune
+        _need(
+            isinstance(roles, list | tuple) and all(isinstance(role, str) for role in roles),
+            "a list of role names in `policy.roles_never_prune`",
+            roles,
+        )
+        object.__setattr__(self, "roles_never_prune", tuple(roles))
+        _need(
+            isinstance(self.protected_flag, str) and bool(self.protected_flag),
+            "a key name in `policy.protected_flag`",
+            self.protected_flag,
+        )
+        for name, kind in (("strategy", Strategy), ("summary_role", SummaryRole)):
+            value, valid = getattr(self, name), get_args(kind)
+            _need(value in valid, f"`policy.{name}` to be one of {', '.join(valid)}", value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What a model takes in.
+
+    Attributes:
+        size: The context window in tokens, input and output together.
+        output_reserve: Tokens of it that the model keeps for its answer.
+        source: Where `size` comes from.
+    """
+
+    size: int
+    output_reserve: int = 0
+    source: Literal["config", "catalog", "learned", "default"] = "default"
+
+    @property
+    def input_limit(self) -> int:
+        """Tokens of input that the model accepts."""
+        return max(1, self.size - self.output_reserve)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """What stands beside the items of a model call, as far as it costs tokens or names things.
+
+    Attributes:
+        model: Model name as given to the SDK, a provider prefix included; None if unknown.
+        api: The form in which the request goes out; the same items cost differently.
+        provider: `gen_ai.provider.name` of the call, None if unknown.
+        instructions: System instructions that are not an item.
+        tools: Function tools and handoffs as `{"type": "function", "name", "description",
+            "parameters"}`; hosted tools as `{"type": ...}`.
+        output_schema: JSON schema of a structured answer.
+        tool_choice: As in the API; a name costs a few tokens.
+        agent: Name of the agent, None if unknown.
+        conversation: Session id or trace group id, None if unknown; never made up.
+    """
+
+    model: str | None = None
+    api: Literal["responses", "chat"] = "responses"
+    provider: str | None = None
+    instructions: str | None = None
+    tools: Sequence[Item] = ()
+    output_schema: Item | None = None
+    tool_choice: str | None = None
+    agent: str | None = None
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTokens:
+    """Tokens of a call beside its items.
+
+    Attributes:
+        instructions: System instructions that are not an item, framing included.
+        tools_schema: Tools, handoffs, output schema, tool choice.
+        framing: What the request costs when it is empty.
+    """
+
+    instructions: int = 0
+    tools_schema: int = 0
+    framing: int = 0
+
+    @property
+    def total(self) -> int:
+        """All three together."""
+        return self.instructions + self.tools_schema + self.framing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryRequest:
+    """What a summariser is asked for.
+
+    Attributes:
+        items: The items that are about to be dropped, oldest first. Data, never instructions.
+        kept: The items that stay, for a summariser that need not repeat what they say.
+        previous_summary: The last summary's text, which this one replaces; None the first time.
+        strategy: What to put first.
+        max_tokens: The longest answer, by `count_text`.
+        count_text: Tokens of a text, as the estimator in force counts them.
+        note: What the caller said when compacting by hand, None otherwise.
+    """
+
+    items: Sequence[Item]
+    kept: Sequence[Item] = ()
+    previous_summary: str | None = None
+    strategy: Strategy = "task_state"
+    max_tokens: int = 4000
+    count_text: Callable[[str], int] = len
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a summariser answers.
+
+    Attributes:
+        text: The summary, without the frame that compact_otel puts around it.
+        model: The model that wrote it, None if no model was asked.
+    """
+
+    text: str
+    _: KW_ONLY
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A compaction as a small record that is replayed over the history it came from.
+
+    Attributes:
+        key: Prefix chain key of the first `covered` items (`compact_otel.core.ledger`).
+        covered: How many items, from the start, the record speaks of.
+        kept: Indices below `covered` that stay, ascending.
+        summary: Text of the summary that stands for the rest, without its frame.
+        version: The N of `<COMPACT-SUMMARY vN>`.
+        summary_id: Random id of the summary, for telemetry.
+        strategy: The strategy that made it.
+        tokens_before: Estimate of the call before this compaction.
+        tokens_after: Estimate after it.
+        model: Model of the call, None if unknown.
+    """
+
+    key: str
+    covered: int
+    kept: tuple[int, ...]
+    summary: str
+    version: int
+    summary_id: str
+    strategy: str
+    tokens_before: int
+    tokens_after: int
+    model: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON data; `from_dict` reads it back."""
+        return {**asdict(self), "kept": list(self.kept)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Checkpoint:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: If the data is not such a record.
+        """
+        record = cls(**{name: data[name] for name in cls.__slots__})
+        kept = tuple(int(index) for index in record.kept)
+        texts = (record.key, record.summary, record.summary_id, record.strategy)
+        numbers = (record.covered, record.version, record.tokens_before, record.tokens_after)
+        if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
+            raise TypeError("not a checkpoint record")
+        if list(kept) != sorted(set(kept)) or (
+            kept and not 0 <= kept[0] <= kept[-1] < record.covered
+        ):
+            raise ValueError("`kept` must be ascending indices below `covered`")
+        return replace(record, kept=kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveReceipt:
+    """Proof that something was archived.
+
+    Attributes:
+        id: Name of the record in its session, such as `transcript-pre-compact-003`.
+        step: The NNN of it; one number per compaction of a session.
+        location: Path or URL.
+        size: Bytes written.
+        messages: Items in it.
+        redacted: Whether the text went through redaction.
+    """
+
+    id: str
+    step: int
+    location: str
+    size: int
+    messages: int
+    redacted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactResult:
+    """What a call should send, and what was done to get there.
+
+    Attributes:
+        messages: The history to send: the given objects in their order, at most one summary
+            instead of what was dropped. Of the kind that was given (items or `Message`).
+        outcome: `skipped` (unchanged), `replayed` (an earlier compaction applied again),
+            `compacted`, `fallback` (compacted, but not as planned), `noop` (nothing could be
+            removed) or `error` (unchanged because something of ours failed; see `error`).
+        tokens_before: Estimate of the call with the history as it would have gone out.
+        tokens_after: Estimate with `messages`.
+        summary: Text of the summary in `messages`, None without one.
+        summary_version: The N of its frame.
+        dropped: How many of the given messages the summary stands for.
+        error: What failed, None if nothing did.
+        archive: Where the history before this compaction was stored, None if it was not.
+    """
+
+    messages: list[Any]
+    outcome: Outcome
+    tokens_before: int = 0
+    tokens_after: int = 0
+    summary: str | None = None
+    summary_version: int | None = None
+    dropped: int = 0
+    error: Exception | None = None
+    archive: str | None = None

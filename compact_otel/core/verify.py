@@ -1,0 +1,76 @@
+"""The invariants of a compaction, checked before anything leaves.
+
+They are computed from the items anew, without the plan, so that a fault in planning is found here
+and not by the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from compact_otel.core.assemble import View
+from compact_otel.core.errors import VerificationError
+from compact_otel.core.frame import unwrap
+from compact_otel.core.items import newest_user, role_of, server_compacted, unpaired
+from compact_otel.core.policy import is_pinned
+from compact_otel.core.types import CompactPolicy, Item
+
+
+def verify(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:
+    """Raise if the compaction of `before` to `after` broke a rule.
+
+    Raises:
+        VerificationError: With the name of the rule and a position.
+    """
+    for rule in (_in_order, _pinned_stay, _no_torn_blocks, _one_summary):
+        rule(items, before, after, policy)
+
+
+def _in_order(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:  # noqa: ARG001 - one signature for all rules
+    """What survives was there, and keeps its order."""
+    if any(left >= right for left, right in pairwise(after.kept)):
+        raise VerificationError("survivors are out of order or doubled")
+    if not set(after.kept) <= set(before.kept):
+        raise VerificationError("an item came back that had been dropped")
+
+
+def _pinned_stay(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:
+    """Instructions, protected items, the newest user message, and the provider's own compaction."""
+    asked_last = newest_user(items)
+    compacted = server_compacted(items)
+    kept = set(after.kept)
+    for index in before.kept:
+        must = index == asked_last or index < compacted or is_pinned(items[index], policy)
+        if must and index not in kept:
+            raise VerificationError(f"the item at {index} may not be dropped, and was")
+
+
+def _no_torn_blocks(
+    items: Sequence[Item],
+    before: View,
+    after: View,
+    policy: CompactPolicy,  # noqa: ARG001 - one signature for all rules
+) -> None:
+    """No call without its output, no output without its call, no reasoning without its follower."""
+    survivors = [items[index] for index in after.kept]
+    if unpaired(survivors) != unpaired([items[index] for index in before.kept]):
+        raise VerificationError("a call and its output were torn apart")
+    kept = set(after.kept)
+    for index, follower in pairwise(before.kept):
+        follows = items[index].get("type") == "reasoning" and _is_generated(items[follower])
+        if follows and (index in kept) != (follower in kept):
+            raise VerificationError(f"the reasoning item at {index} was torn from what follows it")
+
+
+def _is_generated(item: Item) -> bool:
+    kind = item.get("type")
+    if isinstance(kind, str) and kind.endswith("_output"):
+        return False
+    return role_of(item) in (None, "assistant")
+
+
+def _one_summary(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:  # noqa: ARG001 - one signature for all rules
+    """The new summary has replaced every other one."""
+    if after.summary is None or any(unwrap(items[index]) for index in after.kept):
+        raise VerificationError("need exactly one summary in the result")

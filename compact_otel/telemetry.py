@@ -1,0 +1,241 @@
+"""Every name that compact_otel emits, once, and how its events become spans and span events.
+
+One fact has one name, the same on a span and on an event. `gen_ai.*` and `error.type` are used
+where the semantic conventions have the fact, `compact.*` for the rest. Values are scalars; a field
+that is None is left out, never exported as an empty value. Nothing here holds conversation text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+
+from compact_otel.core import events
+from compact_otel.core.types import CallContext, Outcome
+
+SCOPE = "compact_otel"
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+
+SPAN = "compact_context"
+OUTCOME = "compact.outcome"
+ERROR_TYPE = "error.type"
+
+AttributeValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """How a record is named outside.
+
+    Attributes:
+        name: Event name.
+        attributes: Field of the record -> attribute name.
+    """
+
+    name: str
+    attributes: Mapping[str, str]
+
+
+SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
+    {
+        events.TokenEstimate: EventSchema(
+            "compact.token_estimate",
+            {
+                "phase": "compact.estimate.phase",
+                "tokens_before": "compact.tokens.before",
+                "tokens_after": "compact.tokens.after",
+                "window": "compact.window.size",
+                "utilization": "compact.window.utilization",
+                "window_source": "compact.window.source",
+                "estimator": "compact.estimator.name",
+                "system": "compact.tokens.system",
+                "developer": "compact.tokens.developer",
+                "tools_schema": "compact.tokens.tools_schema",
+                "messages": "compact.tokens.messages",
+                "history": "compact.tokens.history",
+            },
+        ),
+        events.TriggerDecision: EventSchema(
+            "compact.trigger_decision",
+            {
+                "decision": "compact.trigger.decision",
+                "trigger": "compact.trigger.type",
+                "reason": "compact.trigger.reason",
+                "tokens_before": "compact.tokens.before",
+                "budget": "compact.tokens.budget",
+                "trigger_pct": "compact.policy.trigger_pct",
+                "target_pct": "compact.policy.target_pct",
+                "hard_cap_buffer": "compact.policy.hard_cap_buffer",
+                "keep_recent_turns": "compact.policy.keep_recent_turns",
+                "keep_tool_io_pairs": "compact.policy.keep_tool_io_pairs",
+                "strategy": "compact.policy.strategy",
+            },
+        ),
+        events.PolicyApplied: EventSchema(
+            "compact.policy_applied",
+            {
+                "step": "compact.reduction.step",
+                "keep_recent_turns": "compact.policy.keep_recent_turns",
+                "keep_tool_io_pairs": "compact.policy.keep_tool_io_pairs",
+                "tokens_before": "compact.tokens.before",
+                "tokens_after": "compact.tokens.after",
+                "messages_before": "compact.messages.before",
+                "messages_after": "compact.messages.after",
+            },
+        ),
+        events.SummaryCreated: EventSchema(
+            "compact.summary_created",
+            {
+                "summary_id": "compact.summary.id",
+                "version": "compact.summary.version",
+                "strategy": "compact.policy.strategy",
+                "summarizer": "compact.summarizer.name",
+                "model": "compact.summary.model",
+                "input_messages": "compact.summary.input_messages",
+                "input_tokens": "compact.summary.input_tokens",
+                "tokens": "compact.summary.tokens",
+                "compression_ratio": "compact.summary.compression_ratio",
+            },
+        ),
+        events.PrunedMessages: EventSchema(
+            "compact.pruned_messages",
+            {
+                "pruned": "compact.messages.pruned",
+                "pinned": "compact.kept.pinned",
+                "recent_turns": "compact.kept.recent_turns",
+                "tool_pairs": "compact.kept.tool_pairs",
+                "tokens_removed": "compact.tokens.removed",
+                "messages_before": "compact.messages.before",
+                "messages_after": "compact.messages.after",
+            },
+        ),
+        events.Archival: EventSchema(
+            "compact.archival",
+            {
+                "archive_id": "compact.archive.id",
+                "adapter": "compact.archive.adapter",
+                "messages": "compact.archive.messages",
+                "size": "compact.archive.size",
+                "redacted": "compact.archive.redacted",
+                "error_type": ERROR_TYPE,
+            },
+        ),
+        events.Failure: EventSchema(
+            "compact.error",
+            {
+                "stage": "compact.failure.stage",
+                "fallback": "compact.failure.fallback",
+                "error_type": ERROR_TYPE,
+                "message": "compact.failure.message",
+            },
+        ),
+    }
+)
+
+# Facts that stand on the span, too: backends aggregate span attributes well, event attributes
+# badly. The last event that has one decides; keep counts in force are facts of the event alone.
+ON_SPAN = frozenset(
+    {
+        "compact.trigger.type",
+        "compact.trigger.reason",
+        "compact.policy.strategy",
+        "compact.tokens.before",
+        "compact.tokens.after",
+        "compact.tokens.removed",
+        "compact.tokens.history",
+        "compact.tokens.budget",
+        "compact.window.size",
+        "compact.window.utilization",
+        "compact.estimator.name",
+        "compact.messages.before",
+        "compact.messages.after",
+        "compact.messages.pruned",
+        "compact.kept.pinned",
+        "compact.kept.recent_turns",
+        "compact.kept.tool_pairs",
+        "compact.reduction.step",
+        "compact.summary.id",
+        "compact.summary.version",
+    }
+)
+
+
+def attributes_of(event: events.Event) -> dict[str, AttributeValue]:
+    """Return the attributes of an event under their names, without what does not apply."""
+    names = SCHEMA[type(event)].attributes
+    values = ((names[entry.name], getattr(event, entry.name)) for entry in fields(event))
+    return {name: value for name, value in values if value is not None}
+
+
+class CompactSpan:
+    """The span of one decision; costs nothing where nobody records."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._error_type: AttributeValue | None = None
+
+    def add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
+        """Record an event, and those of its facts that belong on the span."""
+        if not self._span.is_recording():
+            return
+        self._span.add_event(name, attributes)
+        self._error_type = attributes.get(ERROR_TYPE, self._error_type)
+        left_out = set()
+        if attributes.get("compact.trigger.decision") == "skip":
+            left_out.add("compact.policy.strategy")  # none is in force
+        if attributes.get("compact.estimate.phase") == "after":
+            left_out.add("compact.window.utilization")  # the span has that of tokens.before
+        for key in (ON_SPAN & attributes.keys()) - left_out:
+            self._span.set_attribute(key, attributes[key])
+
+    def end(self, outcome: Outcome) -> None:
+        """Say how it ended; what went wrong on the way counts only if it shaped the result."""
+        if not self._span.is_recording():
+            return
+        self._span.set_attribute(OUTCOME, outcome)
+        if outcome in ("error", "fallback") and self._error_type is not None:
+            self._span.set_attribute(ERROR_TYPE, self._error_type)
+        if outcome == "error":
+            self._span.set_status(Status(StatusCode.ERROR))
+
+
+class Telemetry:
+    """Makes the spans of compact_otel.
+
+    Args:
+        tracer_provider: Where spans go; None for the global provider.
+    """
+
+    def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
+        from compact_otel import __version__
+
+        self._tracer = trace.get_tracer(
+            SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
+        )
+
+    @contextmanager
+    def span(self, call: CallContext) -> Iterator[CompactSpan]:
+        """Open the span of one decision, below whatever span is current.
+
+        The SDK's own record of exceptions is off: their texts may quote a conversation.
+        """
+        known = {
+            "gen_ai.operation.name": SPAN,
+            "gen_ai.provider.name": call.provider,
+            "gen_ai.request.model": call.model,
+            "gen_ai.agent.name": call.agent,
+            "gen_ai.conversation.id": call.conversation,
+        }
+        with self._tracer.start_as_current_span(
+            SPAN,
+            kind=SpanKind.INTERNAL,
+            attributes={name: value for name, value in known.items() if value is not None},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            yield CompactSpan(span)
