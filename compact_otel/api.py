@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from compact_otel.config import CompactConfig
 from compact_otel.core.protocols import Summarizer, TokenEstimator
 from compact_otel.core.types import CompactResult
 from compact_otel.manager import CompactManager
+
+_log = logging.getLogger("compact_otel")
 
 
 def instrument(**options: Any) -> CompactManager:
@@ -30,6 +33,12 @@ def instrument(**options: Any) -> CompactManager:
 
     running = active_manager()
     if running is not None:
+        if options:
+            _log.warning(
+                "compact_otel is already on (by opentelemetry-instrument, or an earlier call): "
+                "ignoring %s. Call uninstrument() first to change them.",
+                ", ".join(f"`{name}`" for name in sorted(options)),
+            )
         return running
     manager = described_manager(options)
     CompactInstrumentor().instrument(manager=manager)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # the module opts out of type checking
 
-from compact_otel.config import CompactConfig, replace_fields
+from compact_otel.config import CompactConfig, StorageConfig, replace_fields
 from compact_otel.core.errors import ConfigError
 from compact_otel.hooks import CompactingStream, ModelCall, get_response, session_hint
 from compact_otel.manager import CompactManager
@@ -71,7 +71,10 @@ def described_manager(options: dict[str, Any]) -> CompactManager:
     """
     options = dict(options)
     given = options.pop("manager", None)
-    parts = {name: options.pop(name) for name in _PARTS if name in options}
+    # `storage` is a section of the configuration, or an adapter made by hand.
+    section = isinstance(options.get("storage"), Mapping | StorageConfig)
+    names = [name for name in _PARTS if not (section and name == "storage")]
+    parts = {name: options.pop(name) for name in names if name in options}
     config = options.pop("config", None)
     if given is not None:
         if parts or options or config is not None:

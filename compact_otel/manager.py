@@ -24,7 +24,7 @@ from opentelemetry.trace import TracerProvider
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
 from compact_otel.core.assemble import summary_item
-from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.errors import ConfigError, InsufficientBudget
 from compact_otel.core.flow import (
     Effect,
     FlowResult,
@@ -107,7 +107,7 @@ class CompactManager:
         tracer_provider: Where spans go; None for the global provider.
 
     Raises:
-        ConfigError: If the environment holds an impossible value.
+        ConfigError: If the environment holds an impossible value, or a part lacks a method.
     """
 
     def __init__(
@@ -121,10 +121,17 @@ class CompactManager:
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
+        _fits("config", self.config, CompactConfig)
         self.storage = _storage(self.config) if storage is None else storage
         self._estimator = _estimator() if estimator is None else estimator
         self._summarizers = _summarizers(summarizer)
         self._exporters = _exporters(self.config) if exporters is None else tuple(exporters)
+        _fits("estimator", self._estimator, TokenEstimator)
+        _fits("summarizer", self._summarizers[0], Summarizer)
+        if self.storage is not None:
+            _fits("storage", self.storage, StorageAdapter)
+        for exporter in self._exporters:
+            _fits("exporters", exporter, Exporter)
         self._telemetry = Telemetry(tracer_provider)
         self._lock = threading.Lock()
         self._ledger = Ledger()
@@ -366,6 +373,20 @@ class CompactManager:
         warm_up = getattr(self._estimator, "warm_up", None)
         if callable(warm_up) and not getattr(self._estimator, "is_warm", True):
             await asyncio.to_thread(warm_up)
+
+
+def _fits(name: str, part: object, kind: type) -> None:
+    """Check that what a caller gave is what it should be.
+
+    Raises:
+        ConfigError: If it is not; it names what is missing.
+    """
+    if isinstance(part, kind):
+        return
+    members = sorted({*vars(kind), *kind.__annotations__})
+    missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]
+    lacks = f", which has no {' and no '.join(missing)}" if missing else ""
+    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}")
 
 
 def is_compacting() -> bool:
