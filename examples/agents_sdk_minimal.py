@@ -20,16 +20,15 @@ from agents import (
     set_tracing_disabled,
 )
 
-# --- integration: begin ---
 import compact_otel
+from compact_otel.testing import LocalOpenAI, ModelRequest, Step
 
+# --- the integration: begin ---
 compact_otel.instrument(
     telemetry={"exporter": "console"},  # one JSON line per decision on stderr
     storage={"adapter": "fs", "path": ".compact/archive"},  # what was compacted away
 )
-# --- integration: end ---
-
-from compact_otel.testing import LocalOpenAI, ModelRequest, Step
+# --- the integration: end ---
 
 CHAPTERS = 24
 

@@ -82,9 +82,11 @@ def sent(request):
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("form", list(MODELS))
 async def test_without_us_the_session_dies_of_its_window(form, streamed):
-    with LocalOpenAI(looks_up_then_answers, context_window=WINDOW) as api:
-        with pytest.raises(BadRequestError) as died:
-            await converse(api, MODELS[form], streamed=streamed)
+    with (
+        LocalOpenAI(looks_up_then_answers, context_window=WINDOW) as api,
+        pytest.raises(BadRequestError) as died,
+    ):
+        await converse(api, MODELS[form], streamed=streamed)
     assert died.value.code == "context_length_exceeded"
 
 

@@ -1,0 +1,87 @@
+"""The public names, and that none of them costs an import before it is used."""
+
+import inspect
+import typing
+
+import compact_otel
+
+NAMES = {
+    "CompactConfig",
+    "CompactError",
+    "CompactManager",
+    "CompactPolicy",
+    "CompactResult",
+    "ConfigError",
+    "Exporter",
+    "InsufficientBudget",
+    "Message",
+    "StorageAdapter",
+    "StorageError",
+    "Summarizer",
+    "SummaryError",
+    "TokenEstimator",
+    "VerificationError",
+    "__version__",
+    "acompact",
+    "compact",
+    "instrument",
+    "uninstrument",
+}
+
+
+def test_the_public_names_are_these_and_each_can_be_had():
+    assert set(compact_otel.__all__) == NAMES
+    assert set(dir(compact_otel)) >= NAMES
+    for name in NAMES:
+        assert getattr(compact_otel, name) is getattr(compact_otel, name)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    try:
+        compact_otel.instrumnet  # noqa: B018 - the access is the point
+    except AttributeError as error:
+        assert "instrumnet" in str(error)
+    else:
+        raise AssertionError("a name that does not exist was found")
+
+
+def test_every_public_object_says_what_it_is():
+    for name in NAMES - {"__version__"}:
+        assert inspect.getdoc(getattr(compact_otel, name)), name
+
+
+def test_errors_are_drawn_from_one_base_and_from_what_python_users_catch():
+    for name, builtin in {
+        "ConfigError": ValueError,
+        "InsufficientBudget": ValueError,
+        "SummaryError": RuntimeError,
+        "VerificationError": RuntimeError,
+        "StorageError": OSError,
+    }.items():
+        error = getattr(compact_otel, name)
+        assert issubclass(error, compact_otel.CompactError)
+        assert issubclass(error, builtin)
+
+
+def test_the_users_names_and_defaults_stay():
+    policy = compact_otel.CompactPolicy()
+    assert (policy.trigger_pct, policy.hard_cap_buffer) == (0.85, 1500)
+    assert (policy.keep_recent_turns, policy.keep_tool_io_pairs) == (6, 4)
+    assert policy.roles_never_prune == ("system", "developer")
+    assert (policy.protected_flag, policy.strategy) == ("protected", "task_state")
+    assert policy.summary_role == "assistant"
+
+
+def test_public_signatures_are_typed():
+    for function in (
+        compact_otel.instrument,
+        compact_otel.compact,
+        compact_otel.CompactManager.preflight,
+        compact_otel.CompactManager.manual_compact,
+        compact_otel.CompactManager.apreflight,
+        compact_otel.CompactManager.amanual_compact,
+    ):
+        hints = typing.get_type_hints(function)
+        assert "return" in hints
+        parameters = set(inspect.signature(function).parameters) - {"self"}
+        assert parameters <= set(hints)
