@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
+from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.items import (
     Block,
@@ -92,9 +93,12 @@ def limits(policy: CompactPolicy, window: Window) -> Limits:
     """Return the limits that a policy sets in a window."""
     limit = window.input_limit
     budget = max(1, limit - policy.hard_cap_buffer)
+    # Where the buffer lowers the trigger, the target goes down with it: a result at the trigger
+    # would be compacted again on the next call.
+    lowered = int(budget * policy.target_pct / policy.trigger_pct)
     return Limits(
         trigger=min(budget, int(limit * policy.trigger_pct)),
-        target=min(budget, int(limit * policy.target_pct)),
+        target=min(int(limit * policy.target_pct), lowered),
         budget=budget,
     )
 
@@ -111,8 +115,13 @@ def trigger_reason(tokens: int, trigger: TriggerType, limits_: Limits, window: W
 
 
 def is_pinned(item: Item, policy: CompactPolicy) -> bool:
-    """Say whether the policy forbids to drop an item, whatever its kind."""
-    return role_of(item) in policy.roles_never_prune or is_protected(item, policy.protected_flag)
+    """Say whether the policy forbids to drop an item, whatever its kind.
+
+    A role protects what was said in it, and a summary of ours only borrows one.
+    """
+    if is_protected(item, policy.protected_flag):
+        return True
+    return role_of(item) in policy.roles_never_prune and frame.unwrap(item) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +193,11 @@ def make_plan(
     """
     ranked = partition(items, tokens, policy)
     before = fixed_tokens + previous_tokens + sum(tokens)
+    previous_tokens += sum(entry.tokens for entry in ranked if entry.rank == _FOLDED)
     target = limits_.target
     if trigger != "preflight":
         target = min(target, int(before * policy.target_pct))
-    plan, largest = None, 0
+    plan, removed, largest = None, 0, 0
     for step, (turns, pairs) in enumerate(_reductions(policy)):
         plan = _keep(ranked, fixed_tokens, turns=turns, pairs=pairs, step=step)
         removed = before - previous_tokens - plan.kept_tokens
@@ -196,18 +206,19 @@ def make_plan(
             previous_tokens + int(removed * _LARGEST_SHARE),
         )
         wanted = max(SMALLEST_SUMMARY + frame_tokens, largest // 2)
-        if plan.dropped and wanted <= largest and plan.kept_tokens + wanted <= target:
+        if removed > 0 and wanted <= largest and plan.kept_tokens + wanted <= target:
             return replace(plan, summary_budget=min(largest, target - plan.kept_tokens))
     assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
     room = limits_.budget - plan.kept_tokens
-    if plan.dropped and min(room, largest) >= SMALLEST_SUMMARY + frame_tokens:
+    gains = removed > 0 or before > limits_.budget  # a summary alone is shortened in need only
+    if plan.dropped and gains and min(room, largest) >= SMALLEST_SUMMARY + frame_tokens:
         return replace(plan, summary_budget=min(room, largest))
     if before <= limits_.budget:
         return None
     if plan.dropped and room >= frame_tokens + _NOTE_TOKENS:
         return plan
     raise InsufficientBudget(
-        needed=plan.kept_tokens,
+        needed=plan.kept_tokens + frame_tokens + _NOTE_TOKENS if plan.dropped else before,
         budget=limits_.budget,
         guidance=_guidance(plan, tokens, fixed_tokens, policy),
     )
@@ -262,7 +273,7 @@ def _guidance(plan: Plan, tokens: Sequence[int], fixed_tokens: int, policy: Comp
     largest = max(plan.kept, key=lambda position: tokens[position], default=None)
     item = "" if largest is None else f"; the largest item, at {largest}, has {tokens[largest]}"
     return (
-        f"instructions and tools have {fixed_tokens} tokens, the {len(plan.kept)} items that must "
-        f"stay have {plan.kept_tokens - fixed_tokens}{item}. Shorten or unprotect one of these, "
+        f"instructions and tools have {fixed_tokens} tokens, what must stay besides has "
+        f"{plan.kept_tokens - fixed_tokens}{item}. Shorten or unprotect one of these, "
         f"lower `policy.hard_cap_buffer` ({policy.hard_cap_buffer}), or use a larger window"
     )

@@ -3,6 +3,8 @@
 import inspect
 import typing
 
+import pytest
+
 import compact_otel
 
 NAMES = {
@@ -37,12 +39,8 @@ def test_the_public_names_are_these_and_each_can_be_had():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    try:
+    with pytest.raises(AttributeError, match="instrumnet"):
         compact_otel.instrumnet  # noqa: B018 - the access is the point
-    except AttributeError as error:
-        assert "instrumnet" in str(error)
-    else:
-        raise AssertionError("a name that does not exist was found")
 
 
 def test_every_public_object_says_what_it_is():

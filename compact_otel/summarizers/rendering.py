@@ -1,0 +1,117 @@
+"""The chosen units as a hand-over note.
+
+    ## State
+    - reservation JU7N2K: cabin business; flights flight_number HAT1, date 2024-05-26
+    ## Facts
+    - src/app.py:
+        def main(argv: list[str]) -> int:
+
+`splitting` reads the same shape back when the next compaction folds this note in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from compact_otel.core.types import Strategy
+from compact_otel.summarizers.splitting import HEADINGS
+from compact_otel.summarizers.units import Section, Subject, Unit
+
+_FRAME = re.compile(r"<?/?\s*COMPACT-SUMMARY", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ORDERS: dict[Strategy, tuple[Section, ...]] = {
+    "task_state": ("goal", "constraints", "state", "facts", "done"),
+    "brief": ("constraints", "goal", "state", "done", "facts"),
+    "decision_log": ("constraints",),
+    "code_delta": ("constraints", "goal", "done", "state", "facts"),
+}
+# The request and the deeds read as a story; of what is known, the newest comes first.
+_NEWEST_FIRST: frozenset[Section] = frozenset({"state", "facts"})
+
+
+Entry = tuple[Subject, list[Unit]]
+
+
+def render(units: Iterable[Unit], strategy: Strategy) -> str:
+    """Return the note of `units` in the order that `strategy` asks for."""
+    entries = _entries(sorted(units, key=lambda unit: unit.order))
+    lines: list[str] = []
+    if strategy == "code_delta":
+        files = [entry for entry in entries if entry[0].is_file]
+        entries = [entry for entry in entries if not entry[0].is_file]
+        lines += _section("Files", reversed(files))
+    for section in _ORDERS[strategy]:
+        chosen = [entry for entry in entries if entry[0].section == section]
+        ordered = reversed(chosen) if section in _NEWEST_FIRST else chosen
+        lines += _section("" if strategy == "brief" else HEADINGS[section], ordered)
+    if strategy == "decision_log":
+        log = [entry for entry in entries if entry[0].section != "constraints"]
+        lines += _section("Log", log)
+    return safe("\n".join(lines))
+
+
+def safe(text: str) -> str:
+    """Return text that can stand inside our frame: no frame of its own, nothing unprintable."""
+    text = _FRAME.sub("COMPACT SUMMARY", _CONTROL.sub("", text))
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _entries(units: Sequence[Unit]) -> list[Entry]:
+    """Group units by what they are about, in the order of their newest mention."""
+    entries: dict[object, Entry] = {}
+    for unit in units:
+        subject = unit.subject.parent or unit.subject
+        # What two messages say stays apart; what two results say of one thing belongs together.
+        key: object = subject if subject.prose else (subject.section, subject.label)
+        entry = entries.pop(key, None) or (subject, [])
+        entry[1].append(unit)
+        entries[key] = entry
+    return list(entries.values())
+
+
+def _section(heading: str, entries: Iterable[Entry]) -> list[str]:
+    lines = [line for subject, units in entries for line in _entry(subject, units)]
+    return [f"## {heading}", *lines] if heading and lines else lines
+
+
+def _entry(subject: Subject, units: Sequence[Unit]) -> list[str]:
+    inline = [unit for unit in units if not unit.on_own_line]
+    blocks = [unit for unit in units if unit.on_own_line]
+    body = _prose(inline) if subject.prose else "; ".join(_pieces(inline))
+    label = subject.label
+    if len(blocks) == 1 and not body and not blocks[0].subject.parent:
+        body, blocks = blocks[0].text, []
+    head = f"{label}: {body}" if label and body else label or body
+    lines = [f"- {head}:" if blocks and not body else f"- {head}"]
+    named: Subject | None = None
+    for unit in blocks:
+        row = unit.subject
+        prefix = f"{row.label} " if row.parent and row is not named else ""
+        named = row
+        lines.append(f"    {prefix}{unit.text}")
+    return lines
+
+
+def _prose(units: Sequence[Unit]) -> str:
+    """Return sentences as they were; what has no full stop gets a semicolon before the next."""
+    texts = [unit.text for unit in units]
+    glued = [text if text[-1] in ".!?:;" else f"{text};" for text in texts[:-1]]
+    return " ".join([*glued, *texts[-1:]])
+
+
+def _pieces(units: Sequence[Unit]) -> list[str]:
+    """Return one piece a row, in order; leaves of the same row stand together."""
+    rows: defaultdict[object, list[Unit]] = defaultdict(list)
+    for unit in units:
+        rows[unit.subject if unit.subject.parent else unit].append(unit)
+    pieces = []
+    for members in rows.values():
+        texts = ", ".join(unit.text.strip() for unit in members if unit.text)
+        row = members[0].subject
+        if row.parent:
+            glue = ", " if texts and row.values else " "
+            texts = f"{row.label}{glue}{texts}".strip()
+        pieces.append(texts)
+    return [piece for piece in pieces if piece]

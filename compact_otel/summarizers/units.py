@@ -1,0 +1,115 @@
+"""The records from which a summary is chosen: subjects, and the units that speak of them.
+
+A unit is the least that can be kept or left: a sentence, a line, a leaf of JSON. It never stands
+alone: its subject names what it belongs to (who said it, which order, which file, which call), and
+choosing a unit shows its subject. That is what keeps a summary from becoming a list of bare values.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Section = Literal["goal", "constraints", "state", "facts", "done"]
+Origin = Literal["user", "call", "result", "assistant", "summary"]
+
+_MAX_UNIT_CHARS = 280
+# Base64, hex and the like: of no use in a summary, and a token for every three letters.
+_BLOB = re.compile(r"[A-Za-z0-9+/=_%-]{121,}")
+_SENTENCE_END = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[^a-z\s])|(?<=[\u3002\uff01\uff1f])")
+_CLAUSE_END = re.compile(r"(?<=[,;|])\s*")
+_LINE_NUMBER = re.compile(r"^\s*\d+(?:\t|\s*[|\u2192]\s?|:\s)")
+_WORDLESS = re.compile(r"^[\W_]*$")
+
+
+@dataclass(slots=True, eq=False)
+class Subject:
+    """What units belong to: a message, a call, an entity, or a row within one of these.
+
+    Attributes:
+        label: How the note names it. Empty for a row whose entity says enough.
+        values: The values in `label` (`compact_otel.summarizers.salience`).
+        parent: The subject that this one is a row of.
+        section: Where the note shows it.
+        origin: Who it comes from.
+        position: Place in the history; -1 is the previous summary.
+        is_file: It is a file, or a call that is about one.
+        prose: Units are sentences, not `attribute value` pieces.
+    """
+
+    label: str
+    values: tuple[str, ...] = ()
+    parent: Subject | None = None
+    section: Section = "facts"
+    origin: Origin = "result"
+    position: int = -1
+    is_file: bool = False
+    prose: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """The least that can be kept or left.
+
+    Attributes:
+        text: One line. Empty where choosing the subject alone says it all.
+        subject: What it belongs to.
+        values: The values in `text`.
+        on_own_line: Shown on a line of its own, as code and logs are.
+        order: Place among all units, oldest first.
+    """
+
+    text: str
+    subject: Subject
+    values: tuple[str, ...] = ()
+    on_own_line: bool = False
+    order: int = 0
+    cost: float = 0.0
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, white space squeezed and blobs shortened."""
+    text = " ".join(text.split())
+    if len(text) > 120:  # noqa: PLR2004 - shorter ones can not hold a blob
+        text = _BLOB.sub(lambda blob: f"{blob[0][:40]}...({len(blob[0])} characters)", text)
+    return text
+
+
+def label_of(text: str) -> str:
+    """Return `text` as a label: without the marks by which a note is read back."""
+    return one_line(text).replace(": ", " ").replace("; ", ", ")
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines that say something, without line numbers, none longer than a unit."""
+    found: list[str] = []
+    for raw in text.splitlines():
+        if not raw or _WORDLESS.match(raw):
+            continue
+        line = one_line(_LINE_NUMBER.sub("", raw))
+        if len(line) > _MAX_UNIT_CHARS:
+            found += sentences_of(line)
+        elif line and not _WORDLESS.match(line):
+            found.append(line)
+    return found
+
+
+def sentences_of(line: str) -> list[str]:
+    """Return the sentences of one line, cut at clauses or anywhere if longer than a unit."""
+    found: list[str] = []
+    for sentence in _SENTENCE_END.split(line):
+        if len(sentence) <= _MAX_UNIT_CHARS:
+            found.append(sentence)
+            continue
+        part = ""
+        for clause in _CLAUSE_END.split(sentence):
+            if part and len(part) + len(clause) > _MAX_UNIT_CHARS:
+                found.append(part)
+                part = ""
+            part = f"{part} {clause}" if part else clause
+            while len(part) > _MAX_UNIT_CHARS:
+                found.append(part[:_MAX_UNIT_CHARS])
+                part = part[_MAX_UNIT_CHARS:]
+        found.append(part)
+    return [sentence.strip() for sentence in found if not _WORDLESS.match(sentence)]
