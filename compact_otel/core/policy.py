@@ -211,8 +211,11 @@ def make_plan(
     assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
     room = limits_.budget - plan.kept_tokens
     gains = removed > 0 or before > limits_.budget  # a summary alone is shortened in need only
-    if plan.dropped and gains and min(room, largest) >= SMALLEST_SUMMARY + frame_tokens:
-        return replace(plan, summary_budget=min(room, largest))
+    # Over the target whatever is dropped: half of the room stays free, or the very next call would
+    # compact again and break the provider's prompt cache.
+    tight = min(largest, max(room // 2, min(room, SMALLEST_SUMMARY + frame_tokens)))
+    if plan.dropped and gains and tight >= SMALLEST_SUMMARY + frame_tokens:
+        return replace(plan, summary_budget=tight)
     if before <= limits_.budget:
         return None
     if plan.dropped and room >= frame_tokens + _NOTE_TOKENS:
