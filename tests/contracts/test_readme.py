@@ -1,0 +1,48 @@
+"""What the README says is so: its Python runs, its table is the code's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import compact_otel
+from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SETTINGS = re.findall(r"^\| `([\w.]+)`[^|]*\| ([^|]+?) \|", README, re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    compact_otel.uninstrument()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_every_python_block_of_the_readme_runs(block):
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - it is our own text
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    config = CompactConfig()
+    sections = {"telemetry": TelemetryConfig(), "storage": StorageConfig()}
+    names = {name for name, _ in SETTINGS}
+    policy = set(config.policy.__slots__)
+    nested = {f"{name}.{field}" for name, part in sections.items() for field in part.__slots__}
+    top = set(config.__slots__) - {"policy", "telemetry", "storage", "model"}
+    assert names == policy | nested | top
+    for name, shown in SETTINGS:
+        section, _, field = name.rpartition(".")
+        holder = sections.get(section) or (config.policy if field in policy else config)
+        value = getattr(holder, field)
+        if name != "max_context_tokens":
+            written = ",".join(value) if isinstance(value, tuple) else str(value)
+            assert shown.strip("`") == written, name
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    for target in re.findall(r"\]\((?!http)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
