@@ -1,0 +1,382 @@
+"""The archive on disk: one directory a session, JSON lines that every tool reads.
+
+    .compact/archive/
+      user_123/
+        transcript-pre-compact-001.jsonl   the history before the first compaction, an item a line
+        summary-001.json                   what took its place, with its figures
+        events.jsonl                       what happened, an event a line
+        checkpoints.jsonl                  a checkpoint a line; the last one of a key counts
+
+Rules it keeps, for threads and processes alike:
+
+1. A file is there whole or not at all, and no transcript replaces another: it is written under a
+   temporary name, which is also the claim to its number, and then renamed.
+2. A line is appended by one write. A line that a crash or a full disk tore is closed by the next
+   writer and passed over by readers.
+3. Only the owner may read: directories are 0700 and files 0600, whatever the umask.
+4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
+5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
+   redacted one would be another text. Rule 3 protects them.
+
+Whole files survive a power failure (fsync); of the appended lines the newest may be missing then.
+A process that is killed may leave a hidden `.tmp` file and a gap in the numbers behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from compact_otel.adapters.records import (
+    directory_name,
+    json_line,
+    newest_checkpoints,
+    readable,
+    session_of,
+    summary_name,
+    transcript_name,
+    whole_lines,
+)
+from compact_otel.core.errors import StorageError
+from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
+from compact_otel.redaction import Gate, Redactor, plain
+
+_EVENTS = "events.jsonl"
+_CHECKPOINTS = "checkpoints.jsonl"
+_SESSION = "session.json"  # only where the directory's name does not tell the session
+_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
+_NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
+
+# Windows knows no O_NOFOLLOW and would write `\r\n` without O_BINARY.
+_ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+_LINKED = "symbolic links are not followed here: replace it by what it points to"
+_WAYS_OUT = {
+    ("read", errno.ELOOP): _LINKED,
+    ("write", errno.ELOOP): _LINKED,
+    ("read", errno.ENOENT): "`steps()` names the transcripts there are",
+}
+_WAY_OUT = "make room or rights for it, or give `FileStorage` another `path`"
+
+
+class FileStorage:
+    """Keeps sessions in files below `path`; the module says how.
+
+    Nothing is created before the first write. A relative `path` is taken from the directory the
+    process is in now, wherever it goes later.
+
+    Args:
+        path: Directory of the archive.
+        redactor: What text goes through; None is `Redactor()`, the patterns of this package.
+        redact: False stores text as it is.
+    """
+
+    name = "fs"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ".compact/archive",
+        *,
+        redactor: Gate | None = None,
+        redact: bool = True,
+    ) -> None:
+        self._root = Path(path).absolute()
+        self._gate = (redactor or Redactor()) if redact else None
+
+    def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
+        """Store a history under the session's next number, one item a line.
+
+        Items may be mappings or models, and hold anything (see `redaction.plain`).
+
+        Raises:
+            StorageError: If it cannot be written; nothing is left behind then.
+        """
+        data = b"".join(map(self._record, messages))
+        with self._writing(session_id, "transcript-pre-compact") as directory:
+            step, descriptor, target = _claim_next(directory)
+            _write_whole(descriptor, _temporary(target), target, data)
+        return self._receipt(target, step, len(data), len(messages))
+
+    def save_summary(
+        self, session_id: str, step: int, summary: Mapping[str, Any]
+    ) -> ArchiveReceipt:
+        """Store the summary of a step; saved again it replaces the first.
+
+        Raises:
+            StorageError: If it cannot be written; an earlier one stays.
+        """
+        data = self._record(summary)
+        file_name = f"{summary_name(step)}.json"
+        with self._writing(session_id, file_name) as directory:
+            target = directory / file_name
+            _replace(target, data)
+        return self._receipt(target, step, len(data), 1)
+
+    def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
+        """Append an event to the session's log.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        line = self._record(event)
+        with self._writing(session_id, _EVENTS) as directory:
+            _append(directory / _EVENTS, line)
+
+    def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
+        """Append a checkpoint, unredacted: its summary has to reach the model as it was.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        line = json_line(plain(checkpoint.as_dict()))
+        with self._writing(session_id, _CHECKPOINTS) as directory:
+            _append(directory / _CHECKPOINTS, line)
+
+    def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
+        """Return the newest checkpoint of each key, oldest first; torn and foreign lines are not.
+
+        Raises:
+            StorageError: If the file is there and cannot be read.
+        """
+        return newest_checkpoints(self._lines(session_id, _CHECKPOINTS))
+
+    def load_transcript(self, session_id: str, step: int) -> list[dict[str, Any]]:
+        """Return the items of a transcript, as JSON data.
+
+        Raises:
+            StorageError: If there is none of that step, or it cannot be read.
+        """
+        file_name = f"{transcript_name(step)}.jsonl"
+        lines = whole_lines(self._read(session_id, file_name))
+        return [_parsed(line, f"line {at} of `{file_name}`") for at, line in enumerate(lines, 1)]
+
+    def load_summary(self, session_id: str, step: int) -> dict[str, Any]:
+        """Return what `save_summary` stored for a step.
+
+        Raises:
+            StorageError: If there is none of that step, or it cannot be read.
+        """
+        file_name = f"{summary_name(step)}.json"
+        return _parsed(self._read(session_id, file_name), f"`{file_name}`")
+
+    def load_events(self, session_id: str) -> list[dict[str, Any]]:
+        """Return the session's events, oldest first; torn lines are left out.
+
+        Raises:
+            StorageError: If the file is there and cannot be read.
+        """
+        return readable(self._lines(session_id, _EVENTS))
+
+    def steps(self, session_id: str) -> list[int]:
+        """Return the numbers of the session's transcripts, ascending.
+
+        Raises:
+            StorageError: If the session's directory is there and cannot be read.
+        """
+        with self._reading(session_id) as directory:
+            try:
+                return sorted(_numbers(directory, _TRANSCRIPT))
+            except FileNotFoundError:
+                return []
+
+    def sessions(self) -> list[str]:
+        """Return the ids of the sessions that have a directory, sorted.
+
+        Raises:
+            StorageError: If the archive is there and cannot be read.
+        """
+        with _explained("read", self._root):
+            try:
+                directories = _directories(self._root)
+            except FileNotFoundError:
+                return []
+            found = map(_session_in, directories)
+            return sorted(session_id for session_id in found if session_id is not None)
+
+    def _record(self, value: Any) -> bytes:
+        data = plain(value)
+        return json_line(data if self._gate is None else self._gate.value(data))
+
+    def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
+        return ArchiveReceipt(
+            id=target.stem,
+            step=step,
+            location=str(target),
+            size=size,
+            messages=messages,
+            redacted=self._gate is not None,
+        )
+
+    @contextmanager
+    def _writing(self, session_id: str, file_name: str) -> Iterator[Path]:
+        directory = self._root / directory_name(session_id)
+        with _explained("write", directory / file_name):
+            _make_directory(directory)
+            _refuse_link(directory)
+            if session_of(directory.name) is None and not (directory / _SESSION).exists():
+                _replace(directory / _SESSION, json_line({"session_id": session_id}))
+            yield directory
+
+    @contextmanager
+    def _reading(self, session_id: str, file_name: str = "") -> Iterator[Path]:
+        directory = self._root / directory_name(session_id)
+        with _explained("read", directory / file_name):
+            _refuse_link(directory)
+            yield directory
+
+    def _read(self, session_id: str, file_name: str) -> bytes:
+        with self._reading(session_id, file_name) as directory:
+            return _read(directory / file_name)
+
+    def _lines(self, session_id: str, file_name: str) -> list[bytes]:
+        with self._reading(session_id, file_name) as directory:
+            try:
+                return whole_lines(_read(directory / file_name))
+            except FileNotFoundError:
+                return []
+
+
+@contextmanager
+def _explained(verb: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a StorageError that names the end of the path and a way out."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or errno.EIO
+        where = "/".join(path.parts[-3:])
+        way_out = _WAYS_OUT.get((verb, number), _WAY_OUT)
+        message = f"cannot {verb} `{where}`: {os.strerror(number)}; {way_out}"
+        raise StorageError(number, message) from error
+
+
+def _parsed(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        message = f"{where} is not JSON: it was changed since it was written"
+        raise StorageError(errno.EIO, message) from error
+    return record
+
+
+def _make_directory(path: Path) -> None:
+    """Create `path` and the directories above it that are missing, for the owner alone."""
+    for directory in (*reversed(path.parents), path):
+        if not directory.exists():
+            with suppress(FileExistsError):
+                directory.mkdir(0o700)
+                directory.chmod(0o700)  # the umask may have taken rights away
+                _sync_directory(directory.parent)
+
+
+def _refuse_link(directory: Path) -> None:
+    if directory.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _directories(root: Path) -> list[Path]:
+    with os.scandir(root) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _session_in(directory: Path) -> str | None:
+    session_id = session_of(directory.name)
+    if session_id is None:
+        with suppress(OSError):
+            for record in readable(whole_lines(_read(directory / _SESSION))):
+                named = record.get("session_id")
+                if isinstance(named, str) and directory_name(named) == directory.name:
+                    return named
+    return session_id
+
+
+def _numbers(directory: Path, pattern: re.Pattern[str]) -> list[int]:
+    with os.scandir(directory) as entries:
+        return [int(match[1]) for entry in entries if (match := pattern.fullmatch(entry.name))]
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.tmp")
+
+
+def _claim_next(directory: Path) -> tuple[int, int, Path]:
+    """Claim the next free number and return it, a descriptor to write to, and the file's name.
+
+    Whoever creates the temporary file of a number, and then finds no file of that number, is the
+    only one who may create it, until the temporary file is renamed to it or removed.
+    """
+    step = max(_numbers(directory, _NUMBERED), default=0)
+    while True:
+        step += 1
+        target = directory / f"{transcript_name(step)}.jsonl"
+        with suppress(FileExistsError):
+            descriptor = _create(_temporary(target))
+            if not os.path.lexists(target):
+                return step, descriptor, target
+            os.close(descriptor)
+            _temporary(target).unlink()
+
+
+def _create(path: Path) -> int:
+    return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _open(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _ALWAYS, 0o600)
+    if flags & os.O_CREAT and hasattr(os, "fchmod"):
+        os.fchmod(descriptor, 0o600)  # the umask may have taken rights away
+    return descriptor
+
+
+def _replace(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
+    _write_whole(_create(temporary), temporary, target, data)
+
+
+def _write_whole(descriptor: int, temporary: Path, target: Path, data: bytes) -> None:
+    """Write `data` so that `target` is never seen in part; takes over the descriptor."""
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(target.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename last. Some systems cannot; the file is there all the same."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a whole line by one write, so that lines of several writers do not mix."""
+    descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
+        if os.lseek(descriptor, 0, os.SEEK_END):
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":
+                line = b"\n" + line  # close what a crash tore, or it would take this line with it
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
+        return file.read()

@@ -1,0 +1,109 @@
+"""How sessions are named and records are written, the same for every adapter.
+
+A record is one line of JSON in UTF-8, ended by a line feed; a line without one is torn. Lines end
+at line feeds only: other characters that end a line in Unicode may stand in a text.
+
+The directory name of a session is safe on every file system, also those that ignore case, and no
+two sessions share one:
+
+    user_123, a.b, 0f8fad5b-d9cb-...   the same         letters, digits, `_`, `-`, dots inside
+    a/b, .., "", con                   a%2fb, %2e%2e, %, %63on
+                                                        any other byte of the UTF-8 as `%xx`, a dot
+                                                        at either end too; a leading `%xx` for names
+                                                        Windows reserves
+    Ab                                 Ab+1             `+` and which letters are upper case, as a
+                                                        hexadecimal number, lowest bit first
+    longer than 100 characters         the first 40, `=`, SHA-256 of the id
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from compact_otel.core.types import Checkpoint
+
+_KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
+_LONGEST = 100
+_PREFIX = 40
+
+
+def directory_name(session_id: str) -> str:
+    """Return the name of the directory (or key prefix) of a session: ASCII, at most 126 long."""
+    data = session_id.encode("utf-8", "surrogatepass")
+    name = "".join(chr(byte) if byte in _KEPT else f"%{byte:02x}" for byte in data)
+    if name.startswith(".") or _RESERVED.fullmatch(name):
+        name = f"%{data[0]:02x}{name[1:]}"
+    if name.endswith("."):
+        name = f"{name[:-1]}%2e"
+    if len(name) > _LONGEST:
+        return f"{name[:_PREFIX]}={sha256(data).hexdigest()}"
+    upper = sum(1 << index for index, letter in enumerate(name) if letter.isupper())
+    return f"{name}+{upper:x}" if upper else name or "%"
+
+
+def session_of(name: str) -> str | None:
+    """Return the session whose `directory_name` is `name`; None if it cannot be told from it."""
+    encoded = name.partition("+")[0]
+    try:
+        data = b"" if encoded == "%" else unquote_to_bytes(encoded)
+        session_id = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return session_id if directory_name(session_id) == name else None
+
+
+def transcript_name(step: int) -> str:
+    """Return the id of the transcript of a step: `transcript-pre-compact-001`."""
+    return f"transcript-pre-compact-{step:03d}"
+
+
+def summary_name(step: int) -> str:
+    """Return the id of the summary of a step: `summary-001`."""
+    return f"summary-{step:03d}"
+
+
+def json_line(data: Any) -> bytes:
+    """Write JSON data as a record.
+
+    Characters stay readable; a lone surrogate, which UTF-8 cannot hold, becomes its JSON escape and
+    reads back as itself.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def whole_lines(data: bytes) -> list[bytes]:
+    """Split into lines; a last one without its line feed was never finished and is left out."""
+    return data.split(b"\n")[:-1]
+
+
+def readable(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Return the records in `lines`, without those that are not JSON objects."""
+    records = []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+def newest_checkpoints(lines: Iterable[bytes]) -> list[Checkpoint]:
+    """Return the last checkpoint of each key, oldest first, passing over what is not one."""
+    newest: dict[str, Checkpoint] = {}
+    for record in readable(lines):
+        try:
+            checkpoint = Checkpoint.from_dict(record)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        newest.pop(checkpoint.key, None)
+        newest[checkpoint.key] = checkpoint
+    return list(newest.values())

@@ -1,0 +1,5 @@
+"""Where events go beside OpenTelemetry: JSON lines on stderr (`console`)."""
+
+from compact_otel.exporters.console import ConsoleExporter
+
+__all__ = ["ConsoleExporter"]
