@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from compact_otel.version import __version__
+
 if TYPE_CHECKING:
     from compact_otel.api import acompact, compact, instrument, uninstrument
     from compact_otel.config import CompactConfig
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
     from compact_otel.core.types import CompactPolicy, CompactResult, Message
     from compact_otel.manager import CompactManager
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "CompactConfig",

@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 
 from compact_otel.core import events
 from compact_otel.core.types import CallContext, Outcome
+from compact_otel.version import __version__
 
 SCOPE = "compact_otel"
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
@@ -184,7 +185,8 @@ class CompactSpan:
         if not self._span.is_recording():
             return
         self._span.add_event(name, attributes)
-        self._error_type = attributes.get(ERROR_TYPE, self._error_type)
+        if attributes.get("compact.failure.stage", "archive") != "archive":
+            self._error_type = attributes[ERROR_TYPE]  # an archive never shapes the result
         left_out = set()
         if attributes.get("compact.trigger.decision") == "skip":
             left_out.add("compact.policy.strategy")  # none is in force
@@ -212,8 +214,6 @@ class Telemetry:
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
-        from compact_otel import __version__
-
         self._tracer = trace.get_tracer(
             SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
