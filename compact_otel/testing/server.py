@@ -129,10 +129,18 @@ class LocalOpenAI:
         self._engine.clear()
 
     def client(self) -> AsyncOpenAI:
-        """Return a client of this server that does not retry; close it as any other."""
-        from openai import AsyncOpenAI
+        """Return a client of this server that does not retry; close it as any other.
 
-        return AsyncOpenAI(base_url=self.base_url, api_key="local", max_retries=0)
+        It goes straight to the server, whatever proxy the environment names.
+        """
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        return AsyncOpenAI(
+            base_url=self.base_url,
+            api_key="local",
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(trust_env=False),
+        )
 
 
 class _ServerThread:

@@ -1,0 +1,98 @@
+"""compactctl: the command line.
+
+Each command is a thin layer: options in, one function of the package, an exit code out. Imports
+that take time stand inside the commands, so that `compactctl --help` does not wait for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compact_otel import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="compactctl")
+def main() -> None:
+    """Agents that outlive their context window, and traces that show how."""
+
+
+@main.command(short_help="See an agent die of its context window, and survive it.")
+@click.option(
+    "--window",
+    type=int,
+    default=10_000,
+    show_default=True,
+    metavar="TOKENS",
+    help="Context window of the model.",
+)
+@click.option(
+    "--turns", type=int, metavar="N", show_default="all", help="Play the first N turns only."
+)
+@click.option(
+    "--stream/--no-stream", default=False, show_default=True, help="Whether the agent streams."
+)
+@click.option(
+    "--api",
+    type=click.Choice(["responses", "chat"]),
+    default="responses",
+    show_default=True,
+    help="API between the agent and its model.",
+)
+@click.option(
+    "--archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".compact", "archive"),
+    show_default=True,
+    metavar="DIR",
+    help="Where that goes which is compacted away.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Ask OpenAI instead of the local server, with the key in OPENAI_API_KEY: about a hundred "
+    "calls. Plays the part with compact_otel only.",
+)
+@click.option(
+    "--model",
+    default="gpt-4o-mini",
+    show_default=True,
+    metavar="NAME",
+    help="The model asked for; the local server answers to any name.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+@click.pass_context
+def demo(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
+    """See an agent die of its context window, and survive it.
+
+    The same agent lives through the same recorded customer service session twice, in the real
+    OpenAI Agents SDK over real HTTP: without compact_otel, then with it. Neither key nor network
+    is needed: its model is a local server with a small context window that plays the recorded
+    answers.
+
+    The exit code is 0 if the agent survived with compact_otel, 1 if not, and 2 for options that
+    make no sense.
+
+    \b
+    Keys of the JSON object:
+      turns, survived_without, survived_with    turns
+      error, error_with                         what ended each part, or null
+      compactions                               turn, call, tokens, messages
+      facts_needed, facts_kept                  what the agent's next steps needed
+      facts_compacted, facts_recovered          ... and had been compacted away
+      archive, archive_files                    where that is now
+      window, session_tokens, tokens_peak, model_calls, overflow_errors,
+      facts_lost, duration_without_s, duration_with_s, and the options
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.demo.command import demo as play
+    from compact_otel.demo.settings import SettingError, Settings
+
+    try:
+        survived = play(Settings(**options), as_json=as_json)
+    except SettingError as error:
+        hint = f"'--{error.option}'"
+        raise click.BadParameter(str(error), ctx=context, param_hint=hint) from error
+    context.exit(0 if survived else 1)
