@@ -114,7 +114,7 @@ class CompactConfig:
         return replace_fields(_with(cls(), _from_environment(os.environ)), **arguments)
 
 
-_SECTIONS: dict[str, type] = {
+_SECTIONS: dict[str, type[Any]] = {
     "policy": CompactPolicy,
     "telemetry": TelemetryConfig,
     "storage": StorageConfig,
@@ -155,9 +155,11 @@ def _place(name: str) -> tuple[str, str]:
 def _with(config: CompactConfig, values: Mapping[str, Mapping[str, Any]]) -> CompactConfig:
     """Return `config` with values by section, all put in at once: rules span fields."""
     changes: dict[str, Any] = dict(values.get("", {}))
-    for name in _SECTIONS:
+    for name, kind in _SECTIONS.items():
         if name in values:
-            changes[name] = replace(changes.get(name, getattr(config, name)), **values[name])
+            section: Any = changes.get(name, getattr(config, name))
+            if isinstance(section, kind):  # if not, the field says so
+                changes[name] = replace(section, **values[name])
     return replace(config, **changes)
 
 
@@ -180,7 +182,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
 def _environment_names() -> dict[str, tuple[str, str, Any]]:
     """Return environment name -> (section, field, type), by the rule at the head of the module."""
     names: dict[str, tuple[str, str, Any]] = {}
-    for section, kind in {"": CompactConfig, **_SECTIONS}.items():
+    sections: dict[str, type[Any]] = {"": CompactConfig, **_SECTIONS}
+    for section, kind in sections.items():
         hints = get_type_hints(kind)
         for entry in fields(kind):
             if is_dataclass(hints[entry.name]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,11 +55,23 @@ async def adrive(
             if is_quick(effect):
                 answer = perform(effect)
             else:
-                answer = await asyncio.to_thread(perform, effect)
+                answer, problem = await asyncio.to_thread(_attempted, perform, effect)
             if inspect.isawaitable(answer):
                 answer = await answer
         except Exception as error:  # noqa: BLE001 - the flow decides what happens instead
             problem = error
+
+
+def _attempted(perform: Callable[[E], Any], effect: E) -> tuple[Any, Exception | None]:
+    """Return what an effect gives, or what it raises.
+
+    Raised in a thread, a StopIteration (a bare `next()` is enough) would never reach the coroutine
+    that waits for it: a future refuses it.
+    """
+    try:
+        return perform(effect), None
+    except Exception as error:  # noqa: BLE001 - the flow decides what happens instead
+        return None, error
 
 
 def _waited(awaitable: Awaitable[Any]) -> Any:
@@ -67,6 +80,7 @@ def _waited(awaitable: Awaitable[Any]) -> Any:
     async def wait() -> Any:
         return await awaitable
 
-    # In a thread of its own: the caller may sit inside a running event loop.
+    # In a thread of its own: the caller may sit inside a running event loop. In the caller's
+    # context: the current span is in it, and the mark that a compaction is under way.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, wait()).result()
+        return pool.submit(contextvars.copy_context().run, asyncio.run, wait()).result()

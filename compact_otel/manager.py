@@ -414,7 +414,7 @@ def _given_back(task: _Task, result: FlowResult) -> CompactResult:
         raise result.error
 
     def summary_message(content: str) -> Any:
-        if any(isinstance(message, Message) for message in messages):
+        if isinstance(messages[0], Message):  # the first, so that growing does not change the kind
             return Message(scale.policy.summary_role, content)
         return summary_item(content, scale.policy.summary_role, scale.call.api)
 

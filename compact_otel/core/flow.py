@@ -21,7 +21,12 @@ from typing import Any, Literal
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
-from compact_otel.core.errors import InsufficientBudget, SummaryError, VerificationError
+from compact_otel.core.errors import (
+    InsufficientBudget,
+    StorageError,
+    SummaryError,
+    VerificationError,
+)
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Measured, Scale
 from compact_otel.core.policy import SMALLEST_SUMMARY, Plan, make_plan
@@ -123,11 +128,11 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     view = yield from _known(job)
     try:
         state = Measured.of(job.scale, job.items, view)
+        seen, decision = state.estimate("before"), state.decision(job.trigger)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
         yield _failure("estimate", error, "passthrough")
         return FlowResult(view=view, outcome="error", error=error)
-    yield state.estimate("before")
-    decision = state.decision(job.trigger)
+    yield seen
     yield decision
     unchanged = FlowResult(
         view=view,
@@ -146,14 +151,23 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
 
 def _known(job: Job) -> Generator[Effect, Any, View]:
     """Return the history as the latest compaction of its beginning left it."""
+
+    def fits(checkpoint: Checkpoint) -> bool:
+        # What must stay changes with the policy, with flags, and with who spoke last in a fork.
+        try:
+            verify(job.items, whole(job.items), replay(job.items, checkpoint), job.scale.policy)
+        except Exception:  # noqa: BLE001 - a stored record may hold anything
+            return False
+        return True
+
     keys = prefix_keys(job.items)
-    checkpoint = job.ledger.find(keys)
+    checkpoint = job.ledger.find(keys, fits)
     if checkpoint is None and job.storage is not None:
         try:
             yield LoadCheckpoints()
         except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
             yield _failure("archive", error, "passthrough")
-        checkpoint = job.ledger.find(keys)
+        checkpoint = job.ledger.find(keys, fits)
     return whole(job.items) if checkpoint is None else replay(job.items, checkpoint)
 
 
@@ -188,12 +202,13 @@ def _compact(
         verify(job.items, view, after.view, job.scale.policy)
         _check_size(state, after)
     except (VerificationError, InsufficientBudget) as error:
-        yield _failure("verify", error, "passthrough")
+        short = isinstance(error, InsufficientBudget)
+        yield _failure("verify", error, job.on_insufficient if short else "passthrough")
         return replace(unchanged, outcome="error", error=error)
     yield from _report(state, after, plan)
     return FlowResult(
         view=after.view,
-        outcome="fallback" if made.by is None else "compacted",
+        outcome="compacted" if made.planned else "fallback",
         tokens_before=state.total,
         tokens_after=after.total,
         archive=(yield from _store(job, state, after, made, dropped)),
@@ -225,7 +240,7 @@ def _summary(
             tokens=tokens,
             compression_ratio=tokens / max(1, source_tokens),
         )
-        return Made(text=summary.text, version=version, id=ident, by=name)
+        return Made(text=summary.text, version=version, id=ident, by=name, planned=attempt == 0)
     return Made.note(request, version, ident)
 
 
@@ -302,7 +317,7 @@ def _archive(
 ) -> Generator[Effect, Any, ArchiveReceipt | None]:
     """Store the history and its summary; a failure is told, and the run goes on."""
     try:
-        receipt: ArchiveReceipt = yield SaveTranscript()
+        receipt = _receipt((yield SaveTranscript()))
         yield SaveSummary(receipt.step, checkpoint, dropped)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
         kind = type(error).__name__
@@ -319,6 +334,13 @@ def _archive(
         redacted=receipt.redacted,
     )
     return receipt
+
+
+def _receipt(answer: Any) -> ArchiveReceipt:
+    if isinstance(answer, ArchiveReceipt):
+        return answer
+    got = type(answer).__name__
+    raise StorageError(f"need an ArchiveReceipt from `save_transcript`, got {got}")
 
 
 # Our own sentences, so that no text of a conversation or of a provider gets into telemetry.

@@ -83,7 +83,13 @@ def as_mapping(item: Any) -> Item:
         return item
     for name, options in (("as_item", {}), ("model_dump", {"exclude_unset": True})):
         method = getattr(item, name, None)
-        if callable(method) and isinstance(fields := method(**options), Mapping):
+        if not callable(method):
+            continue
+        try:
+            fields = method(**options)
+        except Exception:  # noqa: BLE001 - one broken item must not stop the compaction of others
+            return _UNKNOWN
+        if isinstance(fields, Mapping):
             return fields
     return _UNKNOWN
 
@@ -135,7 +141,10 @@ def blocks(items: Sequence[Item]) -> list[Block]:
     for _, output in links:
         pairs[output] += 1
     starts = [index for index, joined in enumerate(_joined(parts, links)) if not joined]
-    for index in loose:
+    # A pair stays if a loose end has its id, too: the API may have found there what it looked for.
+    torn = {key for index in loose for keys in _keys(items[index]) for key in keys}
+    shared = (output for _, output in links if torn.intersection(_keys(items[output])[1]))
+    for index in (*loose, *shared):
         parts[index] = "pinned"
     return [
         Block(start, stop, _kind(parts[start:stop]), sum(pairs[start:stop]))
@@ -199,8 +208,8 @@ def _message_part(item: Item) -> _Part:
         return "output"
     if role not in ("user", "assistant") or item.get("function_call"):  # the pre-2023 call form
         return "pinned"
-    if item.get("tool_calls"):
-        return "call"
+    if calls := item.get("tool_calls"):
+        return "call" if isinstance(calls, list | tuple) else "pinned"
     if frame.unwrap(item):
         return "summary"
     return "user" if role == "user" else "assistant"
@@ -229,7 +238,8 @@ def _pairs(
     """Return (index of call, index of output) of every pair, and the indices of loose ends.
 
     Ids may come again later in a history (local providers count from one in every run), so a
-    call is open until its output comes, and outputs go to the oldest open call of their id.
+    call is open until its output comes, and outputs go to the newest open call of their id: the
+    older one may wait for good, since an interrupted run left it behind.
     """
     links: list[tuple[int, int]] = []
     waiting: dict[str, list[int]] = {}
@@ -242,7 +252,7 @@ def _pairs(
             waiting.setdefault(key, []).append(index)
         for key in closes:
             if calls := waiting.get(key):
-                links.append((calls.pop(0), index))
+                links.append((calls.pop(), index))
             else:
                 loose.add(index)
     loose.update(index for calls in waiting.values() for index in calls)

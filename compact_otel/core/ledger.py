@@ -11,10 +11,11 @@ them back. Never the session id: two sessions may share a history, and one may f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from compact_otel.core.types import Checkpoint, Item
@@ -36,7 +37,7 @@ def digest(item: Item) -> bytes:
     for name, value in item.items():
         if value is None or name in _VOLATILE or (isinstance(name, str) and "_agents_" in name):
             continue
-        if name == "id" and kind != "item_reference":
+        if name == "id" and kind != "item_reference" and len(item) > 1:
             continue
         if name == "type" and kind == "message":
             continue
@@ -85,11 +86,17 @@ class Ledger:
         while len(self._checkpoints) > self._limit:
             self._checkpoints.popitem(last=False)
 
-    def find(self, keys: Sequence[str]) -> Checkpoint | None:
-        """Return the checkpoint that covers the longest prefix of a history, by its chain."""
+    def find(self, keys: Sequence[str], fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+        """Return the checkpoint that covers the longest prefix of a history and fits it.
+
+        Args:
+            keys: The history's chain.
+            fits: Says whether a checkpoint may be replayed over the history as it is now.
+        """
         for covered in range(len(keys), 0, -1):
             found = self._checkpoints.get(keys[covered - 1])
-            if found is not None and found.covered == covered:
-                self._checkpoints.move_to_end(found.key)
+            if found is not None and found.covered == covered and fits(found):
+                with contextlib.suppress(KeyError):  # another thread may just have dropped it
+                    self._checkpoints.move_to_end(found.key)
                 return found
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Literal
 
 from compact_otel.core import events, frame
@@ -44,11 +45,14 @@ class Scale:
         """Return the tokens of each item.
 
         Raises:
-            TypeError: If the estimator does not give one count per item.
+            TypeError: If the estimator does not give one whole number per item.
+            ValueError: If it gives a negative one.
         """
-        tokens = self.estimator.count_items(items, self.call)
+        tokens = [index(count) for count in self.estimator.count_items(items, self.call)]
         if len(tokens) != len(items):
             raise TypeError(f"the estimator gave {len(tokens)} counts for {len(items)} items")
+        if min(tokens, default=0) < 0:
+            raise ValueError(f"the estimator gave {min(tokens)} tokens for an item")
         return tokens
 
     def summary(self, version: int, text: str) -> int:
@@ -111,7 +115,7 @@ class Measured:
             item_tokens=item_tokens,
             fixed=fixed,
             summary_tokens=summary,
-            total=fixed.total + summary + sum(item_tokens[index] for index in view.kept),
+            total=fixed.total + summary + sum(item_tokens[kept] for kept in view.kept),
         )
 
     @property
@@ -127,10 +131,10 @@ class Measured:
     def estimate(self, phase: Literal["before", "after"]) -> events.TokenEstimate:
         """Return the measurement as an event."""
         system, developer = self.fixed.instructions, 0
-        for index in self.view.kept:
-            role = self.items[index].get("role")
-            system += self.item_tokens[index] if role == "system" else 0
-            developer += self.item_tokens[index] if role == "developer" else 0
+        for kept in self.view.kept:
+            role = self.items[kept].get("role")
+            system += self.item_tokens[kept] if role == "system" else 0
+            developer += self.item_tokens[kept] if role == "developer" else 0
         replayed = phase == "before" and self.view.summary is not None
         window = self.scale.window
         return events.TokenEstimate(

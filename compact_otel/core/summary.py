@@ -23,19 +23,22 @@ class Made:
         version: The N of the frame.
         id: Random id, for telemetry.
         by: Name of the summariser, None if the text is only a note that items are gone.
+        planned: Whether the summariser that was to write it did.
     """
 
     text: str
     version: int
     id: str
     by: str | None
+    planned: bool
 
     @classmethod
     def note(cls, request: SummaryRequest, version: int, ident: str) -> Made:
         """Return the last summary, if there is one, with a note that more is gone."""
         note = f"{len(request.items)} earlier items were removed without a summary."
         known = [] if request.previous_summary is None else [request.previous_summary]
-        return cls(text="\n".join([*known, note]), version=version, id=ident, by=None)
+        text = "\n".join([*known, note])
+        return cls(text=text, version=version, id=ident, by=None, planned=False)
 
 
 def ask(
@@ -49,11 +52,12 @@ def ask(
 ) -> tuple[SummaryRequest, int]:
     """Return the request for a plan, and the number that the summary will have."""
     items = [state.items[index] for index in dropped]
-    previous, version = _folded(state.view, items)
+    stay = [state.items[index] for index in kept]
+    previous, version = _folded(state.view, items, stay)
     scale = state.scale
     request = SummaryRequest(
         items=[item for item in items if frame.unwrap(item) is None],
-        kept=[state.items[index] for index in kept],
+        kept=stay,
         previous_summary=previous,
         strategy=scale.policy.strategy,
         max_tokens=plan.summary_budget - frame_tokens,
@@ -63,14 +67,17 @@ def ask(
     return request, version + 1
 
 
-def _folded(view: View, dropped: Iterable[Item]) -> tuple[str | None, int]:
-    """Return the text and the number of the summaries that the next one replaces."""
-    found = [known for item in dropped if (known := frame.unwrap(item)) is not None]
+def _folded(view: View, dropped: Iterable[Item], kept: Iterable[Item]) -> tuple[str | None, int]:
+    """Return the text of the summaries that the next one replaces, and the highest number yet."""
+    found = _summaries(dropped)
     if view.summary is not None:
         found.append((view.version, view.summary))
-    if not found:
-        return None, 0
-    return "\n".join(text for _, text in found), max(version for version, _ in found)
+    text = "\n".join(text for _, text in found) if found else None
+    return text, max((version for version, _ in (*found, *_summaries(kept))), default=0)
+
+
+def _summaries(items: Iterable[Item]) -> list[tuple[int, str]]:
+    return [known for item in items if (known := frame.unwrap(item)) is not None]
 
 
 def usable(answer: Any, request: SummaryRequest) -> Summary:
@@ -80,10 +87,14 @@ def usable(answer: Any, request: SummaryRequest) -> Summary:
         SummaryError: If it is no text, empty, or longer than asked for.
     """
     summary = Summary(answer) if isinstance(answer, str) else answer
-    if not isinstance(summary, Summary) or not isinstance(summary.text, str):
+    if (
+        not isinstance(summary, Summary)
+        or not isinstance(summary.text, str)
+        or not isinstance(summary.model, str | None)
+    ):
         kind = type(answer).__name__
         raise SummaryError(
-            f"need a Summary or a str from the summariser, got {kind}", reason="type"
+            f"need a Summary of strings or a str from the summariser, got {kind}", reason="type"
         )
     text = summary.text.strip()
     if not text:

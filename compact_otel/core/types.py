@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from compact_otel.core.errors import ConfigError
@@ -273,15 +274,18 @@ class Checkpoint:
             KeyError, TypeError, ValueError: If the data is not such a record.
         """
         record = cls(**{name: data[name] for name in cls.__slots__})
-        kept = tuple(int(index) for index in record.kept)
-        texts = (record.key, record.summary, record.summary_id, record.strategy)
-        numbers = (record.covered, record.version, record.tokens_before, record.tokens_after)
+        kept = tuple(record.kept)
+        texts = (record.key, record.summary, record.summary_id, record.strategy, record.model or "")
+        numbers = (
+            record.covered, record.version, record.tokens_before, record.tokens_after, *kept
+        )  # fmt: skip
         if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
             raise TypeError("not a checkpoint record")
-        if list(kept) != sorted(set(kept)) or (
-            kept and not 0 <= kept[0] <= kept[-1] < record.covered
-        ):
-            raise ValueError("`kept` must be ascending indices below `covered`")
+        if record.version < 1:
+            raise ValueError(f"need `version` >= 1, got {record.version}")
+        ascending = all(low < high for low, high in pairwise((-1, *kept, record.covered)))
+        if not ascending or len(kept) == record.covered:
+            raise ValueError("`kept` must be ascending indices below `covered`, not all of them")
         return replace(record, kept=kept)
 
 

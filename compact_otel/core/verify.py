@@ -12,7 +12,7 @@ from itertools import pairwise
 from compact_otel.core.assemble import View
 from compact_otel.core.errors import VerificationError
 from compact_otel.core.frame import unwrap
-from compact_otel.core.items import newest_user, role_of, server_compacted, unpaired
+from compact_otel.core.items import blocks, newest_user, role_of, server_compacted, unpaired
 from compact_otel.core.policy import is_pinned
 from compact_otel.core.types import CompactPolicy, Item
 
@@ -39,10 +39,8 @@ def _pinned_stay(items: Sequence[Item], before: View, after: View, policy: Compa
     """Instructions, protected items, the newest user message, and the provider's own compaction."""
     asked_last = newest_user(items)
     compacted = server_compacted(items)
-    kept = set(after.kept)
-    for index in before.kept:
-        must = index == asked_last or index < compacted or is_pinned(items[index], policy)
-        if must and index not in kept:
+    for index in sorted(set(before.kept) - set(after.kept)):
+        if index == asked_last or index < compacted or is_pinned(items[index], policy):
             raise VerificationError(f"the item at {index} may not be dropped, and was")
 
 
@@ -65,12 +63,19 @@ def _no_torn_blocks(
 
 def _is_generated(item: Item) -> bool:
     kind = item.get("type")
-    if isinstance(kind, str) and kind.endswith("_output"):
+    if isinstance(kind, str) and kind.endswith(("_output", "_response")):
         return False
-    return role_of(item) in (None, "assistant")
+    return role_of(item) in (None, "assistant") and unwrap(item) is None
 
 
-def _one_summary(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:  # noqa: ARG001 - one signature for all rules
-    """The new summary has replaced every other one."""
-    if after.summary is None or any(unwrap(items[index]) for index in after.kept):
-        raise VerificationError("need exactly one summary in the result")
+def _one_summary(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:
+    """The new summary has replaced every other one that is not pinned."""
+    if after.summary is None:
+        raise VerificationError("need a summary in the result")
+    compacted = server_compacted(items)
+    survivors, kept = [items[index] for index in before.kept], set(after.kept)
+    for block in blocks(survivors):
+        index = before.kept[block.start]
+        pinned = index < compacted or is_pinned(items[index], policy)
+        if block.kind == "summary" and index in kept and not pinned:
+            raise VerificationError(f"the summary at {index} was replaced, and is still there")
