@@ -134,7 +134,7 @@ def replace_fields(config: CompactConfig, **arguments: Any) -> CompactConfig:
             valid = [entry.name for entry in fields(_SECTIONS[known])]
             for key in value:
                 if key not in valid:
-                    raise ConfigError(_unknown(f"{known}.{key}", [f"{known}.{v}" for v in valid]))
+                    raise ConfigError(_unknown(str(key), valid, f"{known}."))
             values.setdefault(known, {}).update(value)
         else:
             values.setdefault(section, {})[known] = value
@@ -212,8 +212,8 @@ def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
         raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
 
 
-def _unknown(name: str, valid: list[str]) -> str:
+def _unknown(name: str, valid: list[str], section: str = "") -> str:
     near = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
     if near:
-        return f"`{name}` is not a setting; did you mean `{near[0]}`?"
-    return f"`{name}` is not a setting; valid are {', '.join(sorted(valid))}"
+        return f"`{section}{name}` is not a setting; did you mean `{section}{near[0]}`?"
+    return f"`{section}{name}` is not a setting; valid are {', '.join(sorted(valid))}"

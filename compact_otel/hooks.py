@@ -14,13 +14,14 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.types import CallContext, Item
 from compact_otel.manager import CompactManager, is_compacting
+from compact_otel.overflow import Overflow, overflow_in
 
 _log = logging.getLogger("compact_otel")
 
@@ -98,7 +99,26 @@ class ModelCall:
                 _handed.reset(token)
 
 
-async def prepared(manager: CompactManager, call: ModelCall) -> ModelCall:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call as it goes out, with what a second attempt would need.
+
+    Attributes:
+        call: The call, its input perhaps compacted.
+        original: The call as it came; None if it is not ours to change.
+        session_id: Names the archive.
+        context: What stands beside the items.
+        estimate: Tokens the call was taken to have, 0 if unknown.
+    """
+
+    call: ModelCall
+    original: ModelCall | None = None
+    session_id: str = ""
+    context: CallContext = field(default_factory=CallContext)
+    estimate: int = 0
+
+
+async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
     """Return the call as it should go out.
 
     Raises:
@@ -106,7 +126,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> ModelCall:
     """
     items = call.argument("input")
     if is_compacting() or _in_workflow() or _was_handed(items):
-        return call
+        return Prepared(call)
     try:
         reason, context = _stands_back(call), _context(call)
         if not isinstance(items, list):
@@ -116,7 +136,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> ModelCall:
         _log.error(
             "reading a model call failed with %s; it is sent unchanged", type(error).__name__
         )
-        return call
+        return Prepared(call)
     result = await manager.apreflight(
         session_id,
         items,
@@ -124,8 +144,37 @@ async def prepared(manager: CompactManager, call: ModelCall) -> ModelCall:
         stand_back=reason,
         on_insufficient=manager.config.on_insufficient_budget,
     )
+    if reason:
+        return Prepared(call)
     # The list itself where nothing changed: server-managed runs compare the identity of items.
-    return call if result.outcome == "skipped" or reason else call.with_input(result.messages)
+    going = call if result.outcome == "skipped" else call.with_input(result.messages)
+    return Prepared(going, call, session_id, context, result.tokens_after)
+
+
+async def rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
+    """Return a smaller call for one that did not fit, None if that is not what went wrong.
+
+    Only once for a call, only by the wrapper that decided on it, and only if it gets smaller.
+    """
+    original = refused.original
+    if original is None:
+        return None
+    overflow = overflow_in(problem)
+    if overflow is None and _says_nothing(problem):
+        overflow = Overflow() if manager.is_near_limit(refused.context, refused.estimate) else None
+    if overflow is None:
+        return None
+    sent = refused.call.argument("input")
+    result = await manager.arescue(
+        refused.session_id,
+        original.argument("input"),
+        call=refused.context,
+        estimate=refused.estimate,
+        refused=overflow,
+    )
+    if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
+        return None
+    return Prepared(original.with_input(result.messages))
 
 
 def _was_handed(items: Any) -> bool:
@@ -239,9 +288,24 @@ def _trace() -> tuple[str | None, str | None]:
 
 async def get_response(manager: CompactManager, call: ModelCall) -> Any:
     """Stand in for `Model.get_response`."""
-    call = await prepared(manager, call)
-    with call.handing():
-        return await call.proceed()
+    going = await prepared(manager, call)
+    try:
+        return await _response(going)
+    except Exception as error:
+        again = await rescued(manager, going, error)
+        if again is None:
+            raise
+    return await _response(again)
+
+
+async def _response(going: Prepared) -> Any:
+    with going.call.handing():
+        return await going.call.proceed()
+
+
+# Events that a consumer may see twice, by the SDK's own rule for replaying a stream.
+_OPENING = frozenset({"response.created", "response.in_progress"})
+_FAILURES = frozenset({"error", "response.error", "response.failed"})
 
 
 class CompactingStream:
@@ -249,12 +313,16 @@ class CompactingStream:
 
     A class and no async generator: the compaction happens in the first `__anext__`, its span ends
     before the first event, and nothing of ours is attached to the context while it is suspended.
+    An overflow that shows before any content was passed on is rescued. The runner raises as soon as
+    it gets a failure event, so those are looked at before they are passed on.
     """
 
     def __init__(self, manager: CompactManager, call: ModelCall) -> None:
         self._manager = manager
         self._call = call
+        self._going: Prepared | None = None
         self._events: AsyncIterator[Any] | None = None
+        self._begun = False  # content was passed on
         self._finished = False
 
     def __aiter__(self) -> CompactingStream:
@@ -264,28 +332,73 @@ class CompactingStream:
         if self._finished:
             raise StopAsyncIteration
         try:
-            if self._events is None:
-                self._call = await prepared(self._manager, self._call)
-                self._events = await self._begun()
-            with self._call.handing():
-                return await self._events.__anext__()
+            if self._going is None:
+                self._going = await prepared(self._manager, self._call)
+            return await self._next(self._going)
         except BaseException:
             self._finished = True
             raise
 
-    async def _begun(self) -> AsyncIterator[Any]:
-        """Start the model's own stream; some models return an awaitable of it."""
-        with self._call.handing():
-            stream = self._call.proceed()
-            if inspect.isawaitable(stream):
-                stream = await stream
-            events: AsyncIterator[Any] = stream.__aiter__()
-            return events
+    async def _next(self, going: Prepared) -> Any:
+        """Return the next event; of a second attempt, if the first did not fit."""
+        try:
+            event = await self._pull(going)
+        except Exception as error:
+            again = await self._rescued(going, error)
+            if again is None:
+                raise
+        else:
+            again = await self._rescued(going, event) if _is_failure(event) else None
+            if again is None:
+                self._begun = self._begun or getattr(event, "type", None) not in _OPENING
+                return event
+        self._going = again
+        return await self._next(again)  # at most once: a second attempt is not rescued
 
-    async def aclose(self) -> None:
-        """End the model's own stream; the runner closes a stream that it does not exhaust."""
-        self._finished = True
+    async def _rescued(self, going: Prepared, problem: object) -> Prepared | None:
+        """Close what failed and return a smaller call, None if there is to be no second attempt."""
+        again = None if self._begun else await rescued(self._manager, going, problem)
+        if again is not None:
+            with contextlib.suppress(Exception):  # it has failed already
+                await self._close()
+        return again
+
+    async def _pull(self, going: Prepared) -> Any:
+        with going.call.handing():
+            if self._events is None:
+                stream = going.call.proceed()
+                if inspect.isawaitable(stream):  # some models return an awaitable of the iterator
+                    stream = await stream
+                self._events = stream.__aiter__()
+            return await self._events.__anext__()
+
+    async def _close(self) -> None:
         events, self._events = self._events, None
         close = getattr(events, "aclose", None)
         if close is not None:
             await close()
+
+    async def aclose(self) -> None:
+        """End the model's own stream; the runner closes a stream that it does not exhaust."""
+        self._finished = True
+        await self._close()
+
+
+def _is_failure(event: Any) -> bool:
+    return getattr(event, "type", None) in _FAILURES or _says_nothing(event)
+
+
+def _says_nothing(event: Any) -> bool:
+    """Say whether a stream ends without content and without usage.
+
+    That is all that some servers do about a request that is too large: the stream of the Responses
+    API has no event then, and that of Chat Completions comes out of the SDK as this one.
+    """
+    if isinstance(event, StopAsyncIteration):
+        return True
+    response = getattr(event, "response", None)
+    return (
+        getattr(event, "type", None) == "response.completed"
+        and not getattr(response, "output", None)
+        and getattr(response, "usage", None) is None
+    )

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -40,8 +40,9 @@ from compact_otel.core.items import api_of, as_mapping
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext, CompactResult, Message, TriggerType
+from compact_otel.core.types import CallContext, CompactResult, Message, TriggerType, Window
 from compact_otel.driver import adrive, drive
+from compact_otel.overflow import Overflow
 from compact_otel.telemetry import SCHEMA, CompactSpan, Telemetry, attributes_of
 from compact_otel.windows import window_of
 
@@ -52,6 +53,9 @@ _KNOWN_SESSIONS = 10_000
 
 # Set while a manager works: a summariser may call an instrumented model, which must not come back.
 _busy: ContextVar[bool] = ContextVar("compact_otel_busy", default=False)
+
+_NEAR = 0.5
+"""Share of the input limit from which an empty answer is taken for an overflow."""
 
 OnInsufficient = Literal["passthrough", "raise"]
 
@@ -67,6 +71,7 @@ class _Request:
     note: str | None = None
     stand_back: str | None = None
     on_insufficient: OnInsufficient = "raise"
+    refused: Overflow | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.session_id, str):
@@ -136,6 +141,7 @@ class CompactManager:
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._loaded: OrderedDict[str, None] = OrderedDict()
+        self._learned: dict[str | None, int] = {}
         self._complained: set[str] = set()
 
     def preflight(
@@ -228,6 +234,68 @@ class CompactManager:
             )
         )
 
+    async def arescue(
+        self,
+        session_id: str,
+        messages: Sequence[Any],
+        *,
+        call: CallContext,
+        estimate: int,
+        refused: Overflow,
+    ) -> CompactResult:
+        """Return what to send after the provider refused a call as too large.
+
+        What the provider says of its window is remembered for the model, in tokens as we count
+        them, and holds for every later call.
+
+        Args:
+            session_id: As in `preflight`.
+            messages: The whole history, not what was sent of it.
+            call: As in `preflight`.
+            estimate: Tokens that the refused call was taken to have.
+            refused: What the provider said.
+        """
+        self._learn(call.model, estimate, refused)
+        return await self._arun(
+            _Request(
+                session_id=session_id,
+                messages=messages,
+                call=call,
+                trigger="reactive",
+                on_insufficient="passthrough",
+                refused=refused,
+            )
+        )
+
+    def is_near_limit(self, call: CallContext, estimate: int) -> bool:
+        """Say whether a call that got an empty answer may have been too large.
+
+        Of a window that is only assumed nothing can be said, so there every size may be.
+        """
+        window = self._window(call.model)
+        return window.source == "default" or estimate >= window.input_limit * _NEAR
+
+    def _learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
+        """Remember the largest input that a model can have, going by what it refused."""
+        limit = estimate
+        if refused.limit is not None:
+            # Our count may differ from the provider's: scaled if it gives both numbers.
+            scaled = refused.used is not None and estimate > 0
+            limit = estimate * refused.limit // (refused.used or 1) if scaled else refused.limit
+            limit = min(limit, estimate) if estimate > 0 else limit
+        if limit > 0:
+            with self._lock:
+                known = self._learned.get(model)
+                self._learned[model] = limit if known is None else min(known, limit)
+
+    def _window(self, model: str | None) -> Window:
+        """Return what a model takes in; a refusal proves more than a setting or a table."""
+        window = window_of(model, self.config.max_context_tokens)
+        learned = self._learned.get(model)
+        if learned is None or learned >= window.input_limit:
+            return window
+        return Window(size=learned, source="learned")
+
     def _run(self, request: _Request) -> CompactResult:
         try:
             job = self._job(request)
@@ -265,12 +333,24 @@ class CompactManager:
         call = request.call or CallContext(
             model=self.config.model, api=api_of(items), conversation=request.session_id
         )
+        policy = self.config.policy
+        if request.refused is not None and request.refused.limit is None:
+            # The window is unknown but for what it did not hold, and there is one attempt left.
+            policy = replace(policy, target_pct=policy.target_pct / 2)
         scale = Scale(
             estimator=self._estimator,
             call=call,
-            policy=self.config.policy,
-            window=window_of(call.model, self.config.max_context_tokens),
+            policy=policy,
+            window=self._window(call.model),
         )
+        rescue = None
+        if request.refused is not None:
+            rescue = events.Rescue(
+                attempt=1,
+                reported_tokens=request.refused.used,
+                window=scale.window.size,
+                window_source=scale.window.source,
+            )
         return Job(
             items=items,
             scale=scale,
@@ -282,6 +362,7 @@ class CompactManager:
             stand_back=request.stand_back,
             on_insufficient=request.on_insufficient,
             note=request.note,
+            rescue=rescue,
         )
 
     def _is_quick(self, effect: Effect) -> bool:

@@ -77,6 +77,16 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "strategy": "compact.policy.strategy",
             },
         ),
+        events.Rescue: EventSchema(
+            "compact.rescue",
+            {
+                "attempt": "compact.rescue.attempt",
+                "reported_tokens": "compact.rescue.reported_tokens",
+                "window": "compact.window.size",
+                "window_source": "compact.window.source",
+                "error_type": ERROR_TYPE,
+            },
+        ),
         events.PolicyApplied: EventSchema(
             "compact.policy_applied",
             {

@@ -69,6 +69,21 @@ class TriggerDecision(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue(Event):
+    """The provider refused a call as too large; it is compacted harder and sent once more.
+
+    `reported_tokens` is the provider's own count, where it says it; `window` is what we now take
+    the window to be.
+    """
+
+    attempt: int
+    reported_tokens: int | None
+    window: int
+    window_source: str
+    error_type: Literal["context_length_exceeded"] = "context_length_exceeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyApplied(Event):
     """The keep counts that a result was made with, after `step` reductions."""
 

@@ -57,6 +57,7 @@ class Job:
         stand_back: Why the call is not ours to change, None if it is.
         on_insufficient: What the caller does if what must stay does not fit.
         note: What the caller said, by hand.
+        rescue: What the provider refused, if this is a second attempt.
     """
 
     items: Sequence[Item]
@@ -69,6 +70,7 @@ class Job:
     stand_back: str | None = None
     on_insufficient: Literal["passthrough", "raise"] = "passthrough"
     note: str | None = None
+    rescue: events.Rescue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     if job.stand_back is not None:
         yield events.TriggerDecision(decision="skip", trigger=job.trigger, reason=job.stand_back)
         return FlowResult(view=whole(job.items), outcome="skipped")
+    if job.rescue is not None:
+        yield job.rescue
     view = yield from _known(job)
     try:
         state = Measured.of(job.scale, job.items, view)
