@@ -36,6 +36,7 @@ from compact_otel.core.flow import (
     Summarize,
     compaction,
 )
+from compact_otel.core.history import Histories
 from compact_otel.core.items import api_of, as_mapping
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale, name_of
@@ -140,6 +141,7 @@ class CompactManager:
         self._telemetry = Telemetry(tracer_provider)
         self._lock = threading.Lock()
         self._ledger = Ledger()
+        self._histories = Histories()
         self._loaded: OrderedDict[str, None] = OrderedDict()
         self._learned: dict[str | None, int] = {}
         self._complained: set[str] = set()
@@ -303,6 +305,7 @@ class CompactManager:
                 task = _Task(request=request, job=job, span=span)
                 result = drive(compaction(job), lambda effect: self._perform(task, effect))
                 span.end(result.outcome)
+            self._remember(request.session_id, result)
             self._keep_events(task, result)
             return _given_back(task, result)
         except InsufficientBudget:
@@ -317,9 +320,12 @@ class CompactManager:
             with self._telemetry.span(job.scale.call) as span, _working():
                 task = _Task(request=request, job=job, span=span)
                 result = await adrive(
-                    compaction(job), lambda effect: self._perform(task, effect), self._is_quick
+                    compaction(job),
+                    lambda effect: self._perform(task, effect),
+                    lambda effect: self._is_quick(request.session_id, effect),
                 )
                 span.end(result.outcome)
+            self._remember(request.session_id, result)
             if self._wants_events(result):
                 await asyncio.to_thread(self._keep_events, task, result)
             return _given_back(task, result)
@@ -329,7 +335,11 @@ class CompactManager:
             return _as_it_came(request, error)
 
     def _job(self, request: _Request) -> Job:
-        items = [as_mapping(message) for message in request.messages]
+        # Nearly all messages are dicts, and there may be thousands on every call.
+        items = [
+            message if type(message) is dict else as_mapping(message)
+            for message in request.messages
+        ]
         call = request.call or CallContext(
             model=self.config.model, api=api_of(items), conversation=request.session_id
         )
@@ -356,6 +366,7 @@ class CompactManager:
             scale=scale,
             trigger=request.trigger,
             ledger=self._ledger,
+            known=self._histories.get(request.session_id),
             summarizers=[name_of(summarizer) for summarizer in self._summarizers],
             storage=None if self.storage is None else name_of(self.storage),
             new_id=lambda: uuid.uuid4().hex,
@@ -365,10 +376,17 @@ class CompactManager:
             rescue=rescue,
         )
 
-    def _is_quick(self, effect: Effect) -> bool:
+    def _remember(self, session_id: str, result: FlowResult) -> None:
+        if result.history is not None:
+            with self._lock:
+                self._histories.put(session_id, result.history)
+
+    def _is_quick(self, session_id: str, effect: Effect) -> bool:
         """Say whether an effect may be carried out on the event loop: it does not block."""
         if isinstance(effect, Summarize):
             return inspect.iscoroutinefunction(self._summarizers[effect.attempt].summarize)
+        if isinstance(effect, LoadCheckpoints):
+            return session_id in self._loaded
         return isinstance(effect, events.Event)
 
     def _perform(self, task: _Task, effect: Effect) -> Any:

@@ -27,7 +27,8 @@ from compact_otel.core.errors import (
     SummaryError,
     VerificationError,
 )
-from compact_otel.core.ledger import Ledger, prefix_keys
+from compact_otel.core.history import History, Recollection
+from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Measured, Scale
 from compact_otel.core.policy import SMALLEST_SUMMARY, Plan, make_plan
 from compact_otel.core.summary import Made, ask, usable
@@ -51,6 +52,7 @@ class Job:
         scale: What it is measured with, and the policy.
         trigger: Who asks.
         ledger: Earlier compactions.
+        known: The history as it was at its last call, None if it is new.
         summarizers: Names of the summarisers, in the order in which they are asked.
         storage: Name of the storage adapter, None if nothing is stored.
         new_id: Makes a random id.
@@ -64,6 +66,7 @@ class Job:
     scale: Scale
     trigger: TriggerType
     ledger: Ledger
+    known: History | None
     summarizers: Sequence[str]
     storage: str | None
     new_id: Callable[[], str]
@@ -112,7 +115,10 @@ Effect = events.Event | LoadCheckpoints | Summarize | SaveTranscript | SaveSumma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResult:
-    """What came out; the fields mean what they mean in `CompactResult`."""
+    """What came out; the fields mean what they mean in `CompactResult`.
+
+    `history` is what the next call may start from, None if nothing was learned.
+    """
 
     view: View
     outcome: Outcome
@@ -120,6 +126,7 @@ class FlowResult:
     tokens_after: int = 0
     error: Exception | None = None
     archive: ArchiveReceipt | None = None
+    history: History | None = None
 
 
 def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
@@ -129,9 +136,18 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         return FlowResult(view=whole(job.items), outcome="skipped")
     if job.rescue is not None:
         yield job.rescue
-    view = yield from _known(job)
+    memory = Recollection(job.items, job.known)
+    view = yield from _known(job, memory)
     try:
-        state = Measured.of(job.scale, job.items, view)
+        tokens, fixed = memory.count(job.scale)
+        state = Measured.of(
+            job.scale,
+            view,
+            items=job.items,
+            item_tokens=tokens,
+            fixed=fixed,
+            instructions=memory.instructions,
+        )
         seen, decision = state.estimate("before"), state.decision(job.trigger)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
         yield _failure("estimate", error, "passthrough")
@@ -140,6 +156,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     yield decision
     unchanged = FlowResult(
         view=view,
+        history=memory.remembered(),
         outcome="skipped" if view.summary is None else "replayed",
         tokens_before=state.total,
         tokens_after=state.total,
@@ -147,13 +164,13 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     if decision.decision == "skip":
         return unchanged
     try:
-        return (yield from _compact(job, state, unchanged))
+        return (yield from _compact(job, state, unchanged, memory.keys))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
         yield _failure("assemble", error, "passthrough")
         return replace(unchanged, outcome="error", error=error)
 
 
-def _known(job: Job) -> Generator[Effect, Any, View]:
+def _known(job: Job, memory: Recollection) -> Generator[Effect, Any, View]:
     """Return the history as the latest compaction of its beginning left it."""
 
     def fits(checkpoint: Checkpoint) -> bool:
@@ -164,19 +181,18 @@ def _known(job: Job) -> Generator[Effect, Any, View]:
             return False
         return True
 
-    keys = prefix_keys(job.items)
-    checkpoint = job.ledger.find(keys, fits)
+    checkpoint = memory.checkpoint(job.ledger, fits)
     if checkpoint is None and job.storage is not None:
         try:
             yield LoadCheckpoints()
         except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
             yield _failure("archive", error, "passthrough")
-        checkpoint = job.ledger.find(keys, fits)
+        checkpoint = memory.checkpoint(job.ledger, fits)
     return whole(job.items) if checkpoint is None else replay(job.items, checkpoint)
 
 
 def _compact(
-    job: Job, state: Measured, unchanged: FlowResult
+    job: Job, state: Measured, unchanged: FlowResult, keys: Sequence[str]
 ) -> Generator[Effect, Any, FlowResult]:
     """Carry out a compaction that was decided on."""
     view = state.view
@@ -210,12 +226,12 @@ def _compact(
         yield _failure("verify", error, job.on_insufficient if short else "passthrough")
         return replace(unchanged, outcome="error", error=error)
     yield from _report(state, after, plan)
-    return FlowResult(
+    return replace(
+        unchanged,
         view=after.view,
         outcome="compacted" if made.planned else "fallback",
-        tokens_before=state.total,
         tokens_after=after.total,
-        archive=(yield from _store(job, state, after, made, dropped)),
+        archive=(yield from _store(job, state, after, made, dropped=dropped, keys=keys)),
     )
 
 
@@ -289,13 +305,19 @@ def _report(before: Measured, after: Measured, plan: Plan) -> Generator[Effect, 
 
 
 def _store(
-    job: Job, before: Measured, after: Measured, made: Made, dropped: Sequence[int]
+    job: Job,
+    before: Measured,
+    after: Measured,
+    made: Made,
+    *,
+    dropped: Sequence[int],
+    keys: Sequence[str],
 ) -> Generator[Effect, Any, ArchiveReceipt | None]:
     """Archive what the compaction replaced, and hold its checkpoint."""
     # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
     covered = max(set(range(len(job.items))) - set(after.view.kept)) + 1
     checkpoint = Checkpoint(
-        key=prefix_keys(job.items[:covered])[-1],
+        key=keys[covered - 1],
         covered=covered,
         kept=tuple(index for index in after.view.kept if index < covered),
         summary=made.text,

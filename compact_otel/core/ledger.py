@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compact_otel.core.types import Checkpoint, Item
@@ -55,11 +55,16 @@ def _plain_text(content: Any) -> Any:
     return content
 
 
-def prefix_keys(items: Iterable[Item]) -> list[str]:
-    """Return the chain: the key of the first item, of the first two, and so on."""
-    keys = []
-    link = _SEED
-    for item in items:
+def prefix_keys(items: Sequence[Item], known: Sequence[str] = ()) -> list[str]:
+    """Return the chain: the key of the first item, of the first two, and so on.
+
+    Args:
+        items: A history.
+        known: The chain of its beginning, which is continued.
+    """
+    keys = list(known)
+    link = bytes.fromhex(keys[-1]) if keys else _SEED
+    for item in items[len(keys) :]:
         link = hashlib.sha256(link + digest(item)).digest()
         keys.append(link.hex())
     return keys
@@ -70,10 +75,14 @@ class Ledger:
 
     Args:
         limit: How many checkpoints are held; each is about as large as its summary.
+
+    Attributes:
+        generation: Changes whenever a checkpoint comes in.
     """
 
     def __init__(self, limit: int = 4096) -> None:
         self._limit = limit
+        self.generation = 0
         self._checkpoints: OrderedDict[str, Checkpoint] = OrderedDict()
 
     def __len__(self) -> int:
@@ -82,6 +91,7 @@ class Ledger:
     def add(self, checkpoint: Checkpoint) -> None:
         """Hold a checkpoint; one with the same key is replaced."""
         self._checkpoints[checkpoint.key] = checkpoint
+        self.generation += 1
         self._checkpoints.move_to_end(checkpoint.key)
         while len(self._checkpoints) > self._limit:
             self._checkpoints.popitem(last=False)

@@ -72,6 +72,7 @@ class Measured:
         view: What of it goes out.
         item_tokens: Tokens of each item of `items`, also of those that do not go out.
         fixed: Tokens beside the items.
+        instructions: Indices of the system and developer messages.
         summary_tokens: Tokens of the view's summary, 0 without one.
         total: Tokens of the call.
     """
@@ -81,32 +82,37 @@ class Measured:
     view: View
     item_tokens: Sequence[int]
     fixed: FixedTokens
+    instructions: Sequence[int]
     summary_tokens: int
     total: int
 
-    @classmethod
-    def of(cls, scale: Scale, items: Sequence[Item], view: View) -> Measured:
-        """Count the tokens of a view.
-
-        Raises:
-            Exception: Whatever the estimator raises.
-        """
-        tokens, fixed = scale.items(items), scale.estimator.count_fixed(scale.call)
-        return cls._summed(scale, items, view, tokens, fixed)
-
     def seen_as(self, view: View) -> Measured:
         """Return the same history in another view, without counting its items again."""
-        return self._summed(self.scale, self.items, view, self.item_tokens, self.fixed)
+        return self.of(
+            self.scale,
+            view,
+            items=self.items,
+            item_tokens=self.item_tokens,
+            fixed=self.fixed,
+            instructions=self.instructions,
+        )
 
     @classmethod
-    def _summed(
+    def of(
         cls,
         scale: Scale,
-        items: Sequence[Item],
         view: View,
+        *,
+        items: Sequence[Item],
         item_tokens: Sequence[int],
         fixed: FixedTokens,
+        instructions: Sequence[int],
     ) -> Measured:
+        """Add up a view whose items are counted.
+
+        Raises:
+            Exception: Whatever the estimator raises about the summary.
+        """
         summary = 0 if view.summary is None else scale.summary(view.version, view.summary)
         return cls(
             scale=scale,
@@ -114,8 +120,9 @@ class Measured:
             view=view,
             item_tokens=item_tokens,
             fixed=fixed,
+            instructions=instructions,
             summary_tokens=summary,
-            total=fixed.total + summary + sum(item_tokens[kept] for kept in view.kept),
+            total=fixed.total + summary + sum(map(item_tokens.__getitem__, view.kept)),
         )
 
     @property
@@ -131,10 +138,14 @@ class Measured:
     def estimate(self, phase: Literal["before", "after"]) -> events.TokenEstimate:
         """Return the measurement as an event."""
         system, developer = self.fixed.instructions, 0
-        for kept in self.view.kept:
-            role = self.items[kept].get("role")
-            system += self.item_tokens[kept] if role == "system" else 0
-            developer += self.item_tokens[kept] if role == "developer" else 0
+        kept = set(self.view.kept) if self.instructions else ()
+        for spoken in self.instructions:
+            if spoken not in kept:
+                continue
+            if self.items[spoken].get("role") == "system":
+                system += self.item_tokens[spoken]
+            else:
+                developer += self.item_tokens[spoken]
         replayed = phase == "before" and self.view.summary is not None
         window = self.scale.window
         return events.TokenEstimate(

@@ -36,7 +36,10 @@ class TokenEstimator(Protocol):
         """Return the tokens of each item, framing included, in the order given.
 
         Called with the whole history on every model call, so remember what was counted. `items`
-        come in their context: an item may cost nothing because of what follows it.
+        come in their context: an item may cost nothing because of what follows it. An estimator
+        with an attribute `incremental = True` gets only what is new, from the last user message
+        on: it promises that an item's tokens change only when a user message or a compaction item
+        comes behind it, and no more after the first user message.
         """
         ...
 

@@ -44,9 +44,12 @@ class TiktokenEstimator:
 
     Attributes:
         name: For telemetry.
+        incremental: What follows an item changes its tokens only if that is a user message or a
+            compaction item; the first user message behind it settles them.
     """
 
     name = "tiktoken:o200k_base"
+    incremental = True
 
     def __init__(self) -> None:
         self._counts = TextCounts()

@@ -1,0 +1,191 @@
+"""What is remembered of a history, so that a call pays only for what is new in it.
+
+A history comes back whole on every call, nearly always as it was with a few items behind it. What
+was worked out for its beginning (hashes, tokens, the compaction that covers it) is taken over as
+far as the items are equal: to copies of our own, as a caller may have changed an item in place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compact_otel.core.items import newest_user, role_of
+from compact_otel.core.ledger import Ledger, prefix_keys
+from compact_otel.core.measure import Scale
+from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A history as it was at its last call; never changed, so threads may share it.
+
+    Attributes:
+        items: Copies of its items; their texts are the caller's own strings.
+        keys: Its prefix chain.
+        instructions: Indices of its system and developer messages.
+        tokens: Tokens of each item, None if they were not counted.
+        call: The call they were counted for.
+        fixed: Tokens beside them.
+        checkpoint: The compaction that was replayed over it.
+        generation: State of the ledger in which that one was found.
+    """
+
+    items: list[Any]
+    keys: list[str]
+    instructions: list[int]
+    tokens: list[int] | None = None
+    call: CallContext | None = None
+    fixed: FixedTokens | None = None
+    checkpoint: Checkpoint | None = None
+    generation: int = -1
+
+
+class Histories:
+    """The latest history of each session, the least recently used dropped first.
+
+    Not synchronised. Bounded, since it holds texts alive that the application may have let go.
+
+    Args:
+        limit: How many items are held in all.
+    """
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self._limit = limit
+        self._size = 0
+        self._histories: OrderedDict[str, History] = OrderedDict()
+
+    def get(self, session_id: str) -> History | None:
+        """Return the history of a session as it was at its last call."""
+        return self._histories.get(session_id)
+
+    def put(self, session_id: str, history: History) -> None:
+        """Hold the history of a session instead of the one before."""
+        old = self._histories.pop(session_id, None)
+        self._size += len(history.items) - (len(old.items) if old is not None else 0)
+        self._histories[session_id] = history
+        while self._size > self._limit:
+            _, dropped = self._histories.popitem(last=False)
+            self._size -= len(dropped.items)
+
+
+class Recollection:
+    """One call's look at a history, with what is known of it from the call before.
+
+    Args:
+        items: The history as it came.
+        known: The history as it was, None if it is new.
+    """
+
+    def __init__(self, items: Sequence[Item], known: History | None) -> None:
+        self.items = items
+        self._known = known
+        self._same = 0 if known is None else _common_length(known.items, items)
+        keys = [] if known is None else known.keys[: self._same]
+        self.keys = prefix_keys(items, keys)
+        old = [] if known is None else [n for n in known.instructions if n < self._same]
+        new = range(self._same, len(items))
+        self.instructions = [
+            *old,
+            *(n for n in new if role_of(items[n]) in ("system", "developer")),
+        ]
+        self._tokens: list[int] | None = None
+        self._call: CallContext | None = None
+        self._fixed: FixedTokens | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._generation = -1
+
+    def count(self, scale: Scale) -> tuple[list[int], FixedTokens]:
+        """Return the tokens of each item, and those beside them.
+
+        Raises:
+            Exception: Whatever the estimator raises.
+        """
+        known = self._known
+        start = self._unsettled(scale)
+        old = known.tokens[:start] if known is not None and known.tokens is not None else []
+        self._tokens = [*old, *scale.items(self.items[len(old) :])]
+        if known is not None and known.fixed is not None and known.call == scale.call:
+            self._fixed = known.fixed
+        else:
+            self._fixed = scale.estimator.count_fixed(scale.call)
+        self._call = scale.call
+        return self._tokens, self._fixed
+
+    def _unsettled(self, scale: Scale) -> int:
+        """Return the index of the first item whose tokens have to be counted (again).
+
+        An estimator that says `incremental` promises that what follows an item changes its tokens
+        only if that is a user message or a compaction, and the first of these settles them.
+        """
+        known = self._known
+        grown = known is not None and self._same == len(known.items)
+        if known is None or known.tokens is None or known.call is None or not grown:
+            return 0
+        same_model = (known.call.model, known.call.api) == (scale.call.model, scale.call.api)
+        if not same_model or not getattr(scale.estimator, "incremental", False):
+            return 0
+        if self._has_new("compaction"):
+            return 0
+        if any(role_of(item) == "user" for item in self.items[self._same :]):
+            return max(0, newest_user(self.items[: self._same]))
+        return self._same
+
+    def _has_new(self, kind: str) -> bool:
+        return any(item.get("type") == kind for item in self.items[self._same :])
+
+    def checkpoint(self, ledger: Ledger, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+        """Return the compaction that covers the longest beginning of the history, if there is one.
+
+        Args:
+            ledger: All compactions.
+            fits: Says whether one may be replayed over the history as it is now.
+        """
+        known = self._known
+        if (
+            known is not None
+            and known.generation == ledger.generation
+            and self._same == len(known.items)
+            and not self._has_new("compaction")
+        ):
+            # What is new lies behind all that the record speaks of, so it fits as it did.
+            self._checkpoint = known.checkpoint
+        else:
+            self._checkpoint = ledger.find(self.keys, fits)
+        self._generation = ledger.generation
+        return self._checkpoint
+
+    def remembered(self) -> History:
+        """Return what the next call may start from."""
+        old = [] if self._known is None else self._known.items[: self._same]
+        return History(
+            items=[*old, *map(_copied, self.items[self._same :])],
+            keys=self.keys,
+            instructions=self.instructions,
+            tokens=self._tokens,
+            call=self._call,
+            fixed=self._fixed,
+            checkpoint=self._checkpoint,
+            generation=self._generation,
+        )
+
+
+def _common_length(known: list[Any], items: Sequence[Item]) -> int:
+    """Return how many items two histories have in common at their beginning."""
+    if known == items[: len(known)]:  # nearly always, and fast: equal strings are the same object
+        return len(known)
+    pairs = zip(known, items, strict=False)
+    return next(
+        (n for n, (old, new) in enumerate(pairs) if old != new), min(len(known), len(items))
+    )
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what can be changed in place; texts and numbers can not."""
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_copied(inner) for inner in value]
+    return value
