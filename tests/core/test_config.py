@@ -1,0 +1,175 @@
+import logging
+
+import pytest
+
+from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig, replace_fields
+from compact_otel.core.errors import ConfigError
+from compact_otel.core.types import CompactPolicy
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    import os
+
+    for name in os.environ:
+        if name.startswith("COMPACT_"):
+            monkeypatch.delenv(name)
+
+
+ENVIRONMENT = {
+    "COMPACT_MODEL": ("gpt-4o", lambda c: c.model, "gpt-4o"),
+    "COMPACT_MAX_CONTEXT_TOKENS": ("9000", lambda c: c.max_context_tokens, 9000),
+    "COMPACT_ON_INSUFFICIENT_BUDGET": ("raise", lambda c: c.on_insufficient_budget, "raise"),
+    "COMPACT_TRIGGER_PCT": ("0.7", lambda c: c.policy.trigger_pct, 0.7),
+    "COMPACT_TARGET_PCT": ("0.3", lambda c: c.policy.target_pct, 0.3),
+    "COMPACT_HARD_CAP_BUFFER": ("0", lambda c: c.policy.hard_cap_buffer, 0),
+    "COMPACT_KEEP_RECENT_TURNS": ("2", lambda c: c.policy.keep_recent_turns, 2),
+    "COMPACT_KEEP_TOOL_IO_PAIRS": ("3", lambda c: c.policy.keep_tool_io_pairs, 3),
+    "COMPACT_ROLES_NEVER_PRUNE": (
+        "system, tool ,",
+        lambda c: c.policy.roles_never_prune,
+        ("system", "tool"),
+    ),
+    "COMPACT_PROTECTED_FLAG": ("keep", lambda c: c.policy.protected_flag, "keep"),
+    "COMPACT_STRATEGY": ("brief", lambda c: c.policy.strategy, "brief"),
+    "COMPACT_SUMMARY_MAX_TOKENS": (" 500 ", lambda c: c.policy.summary_max_tokens, 500),
+    "COMPACT_SUMMARY_ROLE": ("user", lambda c: c.policy.summary_role, "user"),
+    "COMPACT_EXPORTER": ("console", lambda c: c.telemetry.exporter, "console"),
+    "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
+    "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_every_field_has_an_environment_variable(name, monkeypatch):
+    text, read, value = ENVIRONMENT[name]
+    assert read(CompactConfig.load()) != value
+    monkeypatch.setenv(name, text)
+    assert read(CompactConfig.load()) == value
+
+
+def test_no_field_is_without_an_environment_variable():
+    fields = [
+        *(
+            name
+            for name in CompactConfig.__slots__
+            if name not in ("policy", "telemetry", "storage")
+        ),
+        *CompactPolicy.__slots__,
+        *TelemetryConfig.__slots__,
+        *(f"storage_{name}" for name in StorageConfig.__slots__),
+    ]
+    assert {f"COMPACT_{name.upper()}" for name in fields} == set(ENVIRONMENT)
+
+
+def test_an_argument_wins_over_the_environment_and_that_over_the_default(monkeypatch):
+    monkeypatch.setenv("COMPACT_TRIGGER_PCT", "0.7")
+    monkeypatch.setenv("COMPACT_KEEP_RECENT_TURNS", "2")
+    config = CompactConfig.load(trigger_pct=0.75)
+    assert config.policy == CompactPolicy(trigger_pct=0.75, keep_recent_turns=2)
+
+
+def test_an_empty_variable_is_not_set(monkeypatch):
+    monkeypatch.setenv("COMPACT_MODEL", "  ")
+    assert CompactConfig.load() == CompactConfig()
+
+
+def test_rules_between_fields_see_all_of_them_at_once(monkeypatch):
+    monkeypatch.setenv("COMPACT_TRIGGER_PCT", "0.4")
+    monkeypatch.setenv("COMPACT_TARGET_PCT", "0.2")
+    assert CompactConfig.load().policy.target_pct == 0.2
+    assert CompactConfig.load(trigger_pct=0.1, target_pct=0.05).policy.trigger_pct == 0.1
+
+
+def test_sections_are_given_whole_as_mappings_or_flat():
+    whole = CompactConfig.load(policy=CompactPolicy(trigger_pct=0.7), storage={"adapter": "none"})
+    nested = CompactConfig.load(policy={"trigger_pct": 0.7}, storage=StorageConfig(adapter="none"))
+    flat = CompactConfig.load(trigger_pct=0.7, storage={"adapter": "none"})
+    assert whole == nested == flat
+    both = CompactConfig.load(policy=CompactPolicy(trigger_pct=0.7), keep_recent_turns=2)
+    assert both.policy == CompactPolicy(trigger_pct=0.7, keep_recent_turns=2)
+
+
+def test_fields_are_replaced_without_touching_the_original():
+    config = CompactConfig(model="a")
+    changed = replace_fields(config, trigger_pct=0.7, model="b")
+    assert (changed.model, changed.policy.trigger_pct) == ("b", 0.7)
+    assert config == CompactConfig(model="a")
+
+
+PROBLEMS = {
+    "`trigger_pc` is not a setting; did you mean `trigger_pct`?": {"trigger_pc": 1},
+    "`modell` is not a setting; did you mean `model`?": {"modell": "x"},
+    "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
+        "policy": {"keep_turns": 1}
+    },
+    "`storage.zzz` is not a setting; valid are adapter, path": {"storage": {"zzz": 1}},
+    "need a model name in `model`, got 7": {"model": 7},
+    "need a whole `max_context_tokens` > 0, got 0": {"max_context_tokens": 0},
+    "need a whole `max_context_tokens` > 0, got True": {"max_context_tokens": True},
+    "need a whole `max_context_tokens` > 0, got '9'": {"max_context_tokens": "9"},
+    "need `max_context_tokens` > `policy.hard_cap_buffer`, got 1500 and 1500: "
+    "lower the buffer for a window this small": {"max_context_tokens": 1500},
+    "need `on_insufficient_budget` to be one of passthrough, raise, got 'x'": {
+        "on_insufficient_budget": "x"
+    },
+    "need a CompactPolicy in `policy`, got str": {"policy": "x"},
+    "need a CompactPolicy in `policy`, got int": {"policy": 7, "trigger_pct": 0.7},
+    "need a TelemetryConfig in `telemetry`, got NoneType": {"telemetry": None},
+    "need a StorageConfig in `storage`, got str": {"storage": "fs"},
+    "need `telemetry.exporter` to be one of console, none, got 'x'": {
+        "telemetry": {"exporter": "x"}
+    },
+    "need `storage.adapter` to be one of fs, memory, none, got 's4'": {
+        "storage": {"adapter": "s4"}
+    },
+    "need a folder in `storage.path`, got ''": {"storage": {"path": ""}},
+    "need a folder in `storage.path`, got 7": {"storage": {"path": 7}},
+    "need a whole `policy.keep_recent_turns` >= 1, got 0": {"keep_recent_turns": 0},
+}
+
+
+@pytest.mark.parametrize("message", PROBLEMS)
+def test_an_impossible_setting_says_which_and_what_would_do(message):
+    with pytest.raises(ConfigError) as caught:
+        CompactConfig.load(**PROBLEMS[message])
+    assert str(caught.value) == message
+
+
+def test_a_name_like_no_other_lists_those_there_are():
+    with pytest.raises(ConfigError, match=r"`qqq` is not a setting; valid are .*trigger_pct"):
+        CompactConfig.load(qqq=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("COMPACT_TRIGGER_PCT", "high", "need a number in `COMPACT_TRIGGER_PCT`, got 'high'"),
+        ("COMPACT_TRIGGER_PCT", "nan", "need 0 < `policy.trigger_pct` <= 1, got nan"),
+        (
+            "COMPACT_MAX_CONTEXT_TOKENS",
+            "1e5",
+            "need a whole number in `COMPACT_MAX_CONTEXT_TOKENS`, got '1e5'",
+        ),
+        (
+            "COMPACT_SUMMARY_ROLE",
+            "system",
+            "need `policy.summary_role` to be one of assistant, user, got 'system'",
+        ),
+    ],
+)
+def test_an_impossible_variable_names_itself_or_its_field(name, text, message, monkeypatch):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ConfigError) as caught:
+        CompactConfig.load()
+    assert str(caught.value) == message
+
+
+def test_a_variable_that_looks_like_a_typo_is_warned_about(monkeypatch, caplog):
+    monkeypatch.setenv("COMPACT_TRIGER_PCT", "0.5")
+    monkeypatch.setenv("COMPACT_OF_ANOTHER_PROGRAM", "1")
+    with caplog.at_level(logging.WARNING, "compact_otel"):
+        assert CompactConfig.load() == CompactConfig()
+    assert [record.getMessage() for record in caplog.records] == [
+        "`COMPACT_TRIGER_PCT` is not a setting; did you mean `COMPACT_TRIGGER_PCT`?"
+    ]

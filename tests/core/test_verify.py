@@ -1,0 +1,97 @@
+"""Each invariant is broken once, on purpose, and the break is found."""
+
+import pytest
+
+from compact_otel.core.assemble import View, summary_item, whole
+from compact_otel.core.errors import VerificationError
+from compact_otel.core.types import CompactPolicy
+from compact_otel.core.verify import verify
+from tests.histories import (
+    answer,
+    approved,
+    assistant,
+    call,
+    output,
+    reasoning,
+    summary,
+    system,
+    user,
+)
+
+
+def check(items, kept, *, text="s", before=None, **policy):
+    after = View(kept=tuple(kept), summary=text, version=1)
+    verify(items, before or whole(items), after, CompactPolicy(**policy))
+
+
+BREAKS = {
+    "out of order": ([user(), assistant(), user()], [2, 1]),
+    "doubled": ([user(), assistant(), user()], [1, 1, 2]),
+    "the item at 0 may not": ([system(), user(), user()], [2]),
+    "the item at 2 may not": ([user(), assistant(), user()], [0, 1]),
+    "the item at 1 may not": ([user(), {**assistant(), "protected": True}, user()], [2]),
+    "at 0 may not be": ([user(), {"type": "compaction"}, user()], [1, 2]),
+    "torn apart": ([call("a"), output("a"), user()], [1, 2]),
+    "were torn": ([call("a"), output("a"), user()], [0, 2]),
+    "the reasoning item at 0": ([reasoning(), call("a"), output("a"), user()], [1, 2, 3]),
+    "reasoning item at 1": ([user(), reasoning(), answer(), user()], [0, 1, 3]),
+    "the summary at 0": ([summary(), user(), assistant(), user()], [0, 3]),
+}
+
+
+@pytest.mark.parametrize("message", BREAKS)
+def test_a_broken_rule_is_found(message):
+    items, kept = BREAKS[message]
+    with pytest.raises(VerificationError, match=message):
+        check(items, kept)
+
+
+def test_an_item_that_was_dropped_before_may_not_come_back():
+    items = [user(), assistant(), user()]
+    before = View(kept=(1, 2), summary="s", version=1)
+    with pytest.raises(VerificationError, match="came back"):
+        check(items, [0, 2], before=before)
+
+
+def test_a_result_without_a_summary_is_none():
+    with pytest.raises(VerificationError, match="need a summary"):
+        check([user(), user()], [1], text=None)
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"),
+    [
+        ([user(), assistant(), user()], [2]),
+        ([system(), summary(), user(), user()], [0, 3]),
+        # Summaries that must stay do not block every later compaction.
+        ([{**summary(), "protected": True}, user(), user()], [0, 2]),
+        ([summary(role="user"), {"type": "compaction"}, user(), user()], [0, 1, 3]),
+        ([call("a"), summary(), output("a"), user(), user()], [0, 1, 2, 4]),
+        # What does not follow out of reasoning is not bound to it.
+        ([reasoning(), user(), user()], [2]),
+        ([reasoning(), summary(), user()], [0, 2]),
+        ([reasoning(), approved(), user()], [1, 2]),
+    ],
+)
+def test_what_keeps_the_rules_passes(items, kept):
+    check(items, kept)
+
+
+def test_a_summary_stands_where_the_first_item_was_dropped():
+    items = ["a", "b", "c", "d"]
+
+    def shown(*kept):
+        view = View(kept=kept, summary="s", version=2)
+        return ["S" if "v2" in item else item for item in view.render(items, str)]
+
+    assert shown(0, 3) == ["a", "S", "d"]
+    assert shown(2, 3) == ["S", "c", "d"]
+    assert shown(0, 1) == ["a", "b", "S"]
+    assert shown() == ["S"]
+    assert whole(items).render(items, str) == items
+
+
+def test_a_summary_message_has_a_type_for_the_responses_api_only():
+    message = {"role": "assistant", "content": "x"}
+    assert summary_item("x", "assistant", "chat") == message
+    assert summary_item("x", "assistant", "responses") == {"type": "message", **message}
