@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SummaryError,
         VerificationError,
     )
+    from compact_otel.core.items import protect
     from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
     from compact_otel.core.types import CompactPolicy, CompactResult, Message
     from compact_otel.manager import CompactManager
@@ -49,6 +50,7 @@ __all__ = [
     "acompact",
     "compact",
     "instrument",
+    "protect",
     "uninstrument",
 ]
 
@@ -63,6 +65,7 @@ _HOMES = {
         "SummaryError",
         "VerificationError",
     ),
+    "core.items": ("protect",),
     "core.protocols": ("Exporter", "StorageAdapter", "Summarizer", "TokenEstimator"),
     "core.types": ("CompactPolicy", "CompactResult", "Message"),
     "manager": ("CompactManager",),

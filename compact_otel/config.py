@@ -59,6 +59,9 @@ class CompactConfig:
     """Everything that can be set.
 
     Attributes:
+        mode: `compact` does its work. `observe` says in spans and events what it would do, with the
+            extractive summariser in memory, and changes, stores and pays nothing. `off` does not
+            even look; `manual_compact` still works.
         model: Model name, for callers without the Agents SDK; in a model call the SDK's name wins.
         max_context_tokens: Tokens of input that the model accepts; None takes them from a table of
             model names.
@@ -73,6 +76,7 @@ class CompactConfig:
         ConfigError: If a value is impossible; it names the field, the rule and the value.
     """
 
+    mode: Literal["compact", "observe", "off"] = "compact"
     model: str | None = None
     max_context_tokens: int | None = None
     policy: CompactPolicy = field(default_factory=CompactPolicy)
@@ -88,6 +92,7 @@ class CompactConfig:
                 raise ConfigError(
                     f"need a {kind.__name__} in `{name}`, got {type(getattr(self, name)).__name__}"
                 )
+        _one_of("mode", self.mode, ("compact", "observe", "off"))
         _one_of("on_insufficient_budget", self.on_insufficient_budget, ("passthrough", "raise"))
         tokens = self.max_context_tokens
         if tokens is None:

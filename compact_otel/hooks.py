@@ -1,9 +1,7 @@
 """What a model call of the Agents SDK gives us, and what it takes back.
 
-The only module beside the instrumentor that knows the SDK. It reads a call of
-`Model.get_response` or `Model.stream_response` whichever way its arguments came, asks the manager
-what to send, and puts that in place of the input: never in the caller's list, never in its items.
-Facts about the SDK: verified against openai-agents 0.24.
+A call is read (`model_call`), the manager says what to send, and that takes the place of the input:
+never in the caller's list, never in its items.
 """
 
 from __future__ import annotations
@@ -12,91 +10,27 @@ import contextlib
 import inspect
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import prefix_keys
-from compact_otel.core.types import CallContext, Item
+from compact_otel.core.types import CallContext
 from compact_otel.manager import CompactManager, is_compacting
+from compact_otel.model_call import (
+    ModelCall,
+    context_of,
+    handoff_item,
+    is_a,
+    stands_back,
+    tool_item,
+    was_handed,
+)
 from compact_otel.overflow import Overflow, overflow_in
+from compact_otel.session import current_session_id
 
 _log = logging.getLogger("compact_otel")
-
-# Positions of the arguments behind `self`. The runner calls `get_response` with keywords and
-# `stream_response` with seven positionals; applications do as they like.
-_POSITIONS = {
-    "system_instructions": 0,
-    "input": 1,
-    "model_settings": 2,
-    "tools": 3,
-    "output_schema": 4,
-    "handoffs": 5,
-    "previous_response_id": 7,
-    "conversation_id": 8,
-}
-
-_session: ContextVar[str | None] = ContextVar("compact_otel_session", default=None)
-# What an outer wrapper passed on. A model whose method calls another model's, or super(), with the
-# same items is the same call, decided already; with other items (a model that runs an agent) not.
-_handed: ContextVar[Sequence[Any] | None] = ContextVar("compact_otel_handed", default=None)
-
-
-@contextlib.contextmanager
-def session_hint(options: Mapping[str, Any]) -> Iterator[None]:
-    """Tell the model calls inside which session the run belongs to, by the runner's options."""
-    ident = getattr(options.get("session"), "session_id", None)
-    token = _session.set(ident if isinstance(ident, str) else None)
-    try:
-        yield
-    finally:
-        _session.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCall:
-    """One intercepted call.
-
-    Attributes:
-        wrapped: The model's own method, bound.
-        model: The model.
-        args: Positional arguments, without `self`.
-        kwargs: Keyword arguments.
-    """
-
-    wrapped: Callable[..., Any]
-    model: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-
-    def argument(self, name: str) -> Any:
-        """Return an argument by name, None if it was not given."""
-        position = _POSITIONS[name]
-        if name in self.kwargs:
-            return self.kwargs[name]
-        return self.args[position] if len(self.args) > position else None
-
-    def with_input(self, items: Sequence[Any]) -> ModelCall:
-        """Return the call with another input, in the form in which it came."""
-        if "input" in self.kwargs:
-            return replace(self, kwargs={**self.kwargs, "input": items})
-        return replace(self, args=(self.args[0], items, *self.args[2:]))
-
-    def proceed(self) -> Any:
-        """Call the model's own method."""
-        return self.wrapped(*self.args, **self.kwargs)
-
-    @contextlib.contextmanager
-    def handing(self) -> Iterator[None]:
-        """Mark the input as decided, for what runs inside the model's method."""
-        token = _handed.set(self.argument("input"))
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ValueError):  # closed by the garbage collector, elsewhere
-                _handed.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +59,21 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         InsufficientBudget: If the configuration says so. Nothing else of ours.
     """
     items = call.argument("input")
-    if is_compacting() or _in_workflow() or _was_handed(items):
+    if is_compacting() or _in_workflow() or was_handed(items):
         return Prepared(call)
+    flag = manager.config.policy.protected_flag
+    if manager.config.mode == "off":
+        return Prepared(call.unmarked(flag))
     try:
-        reason, context = _stands_back(call), _context(call)
+        reason, context = stands_back(call), context_of(call)
         if not isinstance(items, list):
             reason, items = reason or "unsupported_input", []
-        session_id = _session.get() or _conversation(items)
+        session_id = current_session_id() or _conversation(items)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
         _log.error(
             "reading a model call failed with %s; it is sent unchanged", type(error).__name__
         )
-        return Prepared(call)
+        return Prepared(call.unmarked(flag))
     result = await manager.apreflight(
         session_id,
         items,
@@ -144,11 +81,11 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         stand_back=reason,
         on_insufficient=manager.config.on_insufficient_budget,
     )
-    if reason:
-        return Prepared(call)
+    if reason or manager.config.mode == "observe":
+        return Prepared(call.unmarked(flag))
     # The list itself where nothing changed: server-managed runs compare the identity of items.
     going = call if result.outcome == "skipped" else call.with_input(result.messages)
-    return Prepared(going, call, session_id, context, result.tokens_after)
+    return Prepared(going.unmarked(flag), call, session_id, context, result.tokens_after)
 
 
 async def rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
@@ -174,16 +111,8 @@ async def rescued(manager: CompactManager, refused: Prepared, problem: object) -
     )
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
         return None
-    return Prepared(original.with_input(result.messages))
-
-
-def _was_handed(items: Any) -> bool:
-    handed = _handed.get()
-    if handed is None or not isinstance(items, list):
-        return False
-    if items is handed:
-        return True
-    return len(items) == len(handed) and all(map(lambda a, b: a is b, items, handed))
+    flag = manager.config.policy.protected_flag
+    return Prepared(original.with_input(result.messages).unmarked(flag))
 
 
 def _in_workflow() -> bool:
@@ -198,92 +127,46 @@ def _conversation(items: Sequence[Any]) -> str:
     return f"conversation-{first[0][:16] if first else 'empty'}"
 
 
-def _is_a(model: Any, *names: str) -> bool:
-    """Say whether a model's class, or one of its bases, has one of the names."""
-    return any(base.__name__ in names for base in type(model).__mro__)
+def before_model_call(
+    manager: CompactManager, *, session_id: str | None = None
+) -> Callable[[Any], Awaitable[Any]]:
+    """Return a filter for `RunConfig(call_model_input_filter=...)`: compaction without patching.
+
+    It sees less than `compact_otel.instrument()`: neither the answer of the model, so a refused
+    call is not rescued, nor whether the server keeps the history. Do not use it with conversation
+    or previous response ids: there the SDK sends later what was dropped here.
+
+    Args:
+        manager: Does the work.
+        session_id: Names the archive; None names it by how the conversation begins.
+    """
+
+    async def compacted(data: Any) -> Any:
+        given, agent = data.model_data, data.agent
+        model = getattr(agent, "model", None)
+        name = model if isinstance(model, str) else getattr(model, "model", None)
+        context = CallContext(
+            model=name if isinstance(name, str) else None,
+            api="responses" if is_a(model, "OpenAIResponsesModel") else "chat",
+            instructions=given.instructions,
+            tools=[*map(tool_item, agent.tools), *map(handoff_item, _plain_handoffs(agent))],
+            agent=agent.name,
+            conversation=session_id,
+        )
+        result = await manager.apreflight(
+            session_id or _conversation(given.input),
+            given.input,
+            call=context,
+            on_insufficient=manager.config.on_insufficient_budget,
+        )
+        return replace(given, input=result.messages)
+
+    return compacted
 
 
-def _stands_back(call: ModelCall) -> str | None:
-    """Say why the history of this call is not ours to change, None if it is."""
-    if call.argument("previous_response_id") or call.argument("conversation_id"):
-        return "server_managed"  # the input is only what is new
-    if not _is_a(call.model, "OpenAIResponsesModel"):
-        return None  # other models drop the two settings below without a word
-    settings = call.argument("model_settings")
-    places: list[Mapping[str, Any]] = [
-        {name: getattr(settings, name, None) for name in ("context_management", "truncation")}
-    ]
-    more = (getattr(settings, name, None) for name in ("extra_args", "extra_body"))
-    places.extend(place for place in more if isinstance(place, Mapping))
-    if any(place.get("context_management") for place in places):
-        return "provider_compaction"
-    if any(place.get("truncation") == "auto" for place in places):
-        return "truncation_auto"
-    return None
-
-
-def _context(call: ModelCall) -> CallContext:
-    """Return what stands beside the items of a call."""
-    model = call.model
-    name = getattr(model, "model", None)
-    schema = call.argument("output_schema")
-    choice = getattr(call.argument("model_settings"), "tool_choice", None)
-    instructions = call.argument("system_instructions")
-    agent, group = _trace()
-    openai = _is_a(model, "OpenAIResponsesModel", "OpenAIChatCompletionsModel")
-    return CallContext(
-        model=name if isinstance(name, str) else None,
-        api="responses" if _is_a(model, "OpenAIResponsesModel") else "chat",
-        provider="openai" if openai else None,
-        instructions=instructions if isinstance(instructions, str) else None,
-        tools=[
-            *map(_tool, call.argument("tools") or ()),
-            *map(_handoff, call.argument("handoffs") or ()),
-        ],
-        output_schema=None if schema is None or schema.is_plain_text() else schema.json_schema(),
-        tool_choice=choice if isinstance(choice, str) else None,
-        agent=agent,
-        conversation=_session.get() or group,
-    )
-
-
-def _tool(tool: Any) -> Item:
-    """Return a tool as it is sent, as far as it costs tokens."""
-    schema = getattr(tool, "params_json_schema", None)
-    if not isinstance(schema, Mapping):
-        return {"type": getattr(tool, "name", type(tool).__name__)}  # run by the provider
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": schema,
-    }
-
-
-def _handoff(handoff: Any) -> Item:
-    """Return a handoff as the tool as which it is sent."""
-    return {
-        "type": "function",
-        "name": handoff.tool_name,
-        "description": handoff.tool_description,
-        "parameters": handoff.input_json_schema,
-    }
-
-
-def _trace() -> tuple[str | None, str | None]:
-    """Return the agent's name and the group id that the SDK's own tracing knows, if it does."""
-    from agents.tracing import get_current_span, get_current_trace
-
-    span, trace = get_current_span(), get_current_trace()
-    data = getattr(span, "span_data", None)
-    named = getattr(data, "agent_name", None)
-    if named is None and getattr(data, "type", None) == "agent":
-        named = getattr(data, "name", None)
-    group = getattr(trace, "group_id", None)
-    return (
-        named if isinstance(named, str) else None,
-        group if isinstance(group, str) and group else None,
-    )
+def _plain_handoffs(agent: Any) -> list[Any]:
+    """Return the handoffs that are described as such; an agent as a handoff has no schema yet."""
+    return [entry for entry in agent.handoffs if hasattr(entry, "input_json_schema")]
 
 
 async def get_response(manager: CompactManager, call: ModelCall) -> Any:

@@ -18,8 +18,10 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from compact_otel.config import CompactConfig, StorageConfig, replace_fields
 from compact_otel.core.errors import ConfigError
-from compact_otel.hooks import CompactingStream, ModelCall, get_response, session_hint
+from compact_otel.hooks import CompactingStream, get_response
 from compact_otel.manager import CompactManager
+from compact_otel.model_call import ModelCall
+from compact_otel.session import in_session
 
 _log = logging.getLogger("compact_otel")
 
@@ -210,7 +212,7 @@ async def _run_with_hint(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    with session_hint(kwargs):
+    with in_session(kwargs.get("session")):
         return await wrapped(*args, **kwargs)
 
 
@@ -220,7 +222,7 @@ def _run_streamed_with_hint(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    with session_hint(kwargs):  # the run's task copies the context in which it is made
+    with in_session(kwargs.get("session")):  # the run's task copies the context in which it is made
         return wrapped(*args, **kwargs)
 
 

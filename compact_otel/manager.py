@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from opentelemetry.trace import TracerProvider
 
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
-from compact_otel.core.assemble import summary_item
-from compact_otel.core.errors import ConfigError, InsufficientBudget
+from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.flow import (
     Effect,
     FlowResult,
@@ -41,13 +38,14 @@ from compact_otel.core.items import api_of, as_mapping
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext, CompactResult, Message, TriggerType, Window
+from compact_otel.core.types import CallContext, CompactResult, SessionStatus
 from compact_otel.driver import adrive, drive
 from compact_otel.overflow import Overflow
-from compact_otel.telemetry import SCHEMA, CompactSpan, Telemetry, attributes_of
-from compact_otel.windows import window_of
-
-_log = logging.getLogger("compact_otel")
+from compact_otel.parts import Parts
+from compact_otel.request import OnInsufficient, Request, as_it_came, given_back, untouched
+from compact_otel.telemetry import CompactSpan, Telemetry
+from compact_otel.telling import Complaints, Telling, now
+from compact_otel.windows import Windows
 
 _KNOWN_SESSIONS = 10_000
 """Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
@@ -58,41 +56,15 @@ _busy: ContextVar[bool] = ContextVar("compact_otel_busy", default=False)
 _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
 
-OnInsufficient = Literal["passthrough", "raise"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What a caller asks for; the fields are the arguments of `apreflight`."""
-
-    session_id: str
-    messages: Sequence[Any]
-    call: CallContext | None
-    trigger: TriggerType = "preflight"
-    note: str | None = None
-    stand_back: str | None = None
-    on_insufficient: OnInsufficient = "raise"
-    refused: Overflow | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.session_id, str):
-            raise TypeError(f"need a str in `session_id`, got {type(self.session_id).__name__}")
-        messages = self.messages
-        if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
-            raise TypeError(
-                "need a list of items or Message objects in `messages`, "
-                f"got {type(messages).__name__}"
-            )
-
-
-@dataclass(slots=True, kw_only=True)
 class _Task:
     """A request on its way through the flow."""
 
-    request: _Request
+    request: Request
     job: Job
-    span: CompactSpan
-    told: list[dict[str, Any]] = field(default_factory=list)
+    observed: bool
+    telling: Telling
 
 
 class CompactManager:
@@ -127,24 +99,14 @@ class CompactManager:
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
-        _fits("config", self.config, CompactConfig)
-        self.storage = _storage(self.config) if storage is None else storage
-        self._estimator = _estimator() if estimator is None else estimator
-        self._summarizers = _summarizers(summarizer)
-        self._exporters = _exporters(self.config) if exporters is None else tuple(exporters)
-        _fits("estimator", self._estimator, TokenEstimator)
-        _fits("summarizer", self._summarizers[0], Summarizer)
-        if self.storage is not None:
-            _fits("storage", self.storage, StorageAdapter)
-        for exporter in self._exporters:
-            _fits("exporters", exporter, Exporter)
+        self._parts = Parts(self.config, estimator, summarizer, storage, exporters)
         self._telemetry = Telemetry(tracer_provider)
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._histories = Histories()
         self._loaded: OrderedDict[str, None] = OrderedDict()
-        self._learned: dict[str | None, int] = {}
-        self._complained: set[str] = set()
+        self._windows = Windows(self.config.max_context_tokens)
+        self._complaints = Complaints()
 
     def preflight(
         self, session_id: str, messages: Sequence[Any], *, call: CallContext | None = None
@@ -160,7 +122,7 @@ class CompactManager:
             InsufficientBudget: If what must stay is over the budget.
             TypeError: If the arguments are of another kind.
         """
-        return self._run(_Request(session_id=session_id, messages=messages, call=call))
+        return self._run(Request(session_id=session_id, messages=messages, call=call))
 
     async def apreflight(
         self,
@@ -186,7 +148,7 @@ class CompactManager:
             TypeError: If the arguments are of another kind.
         """
         return await self._arun(
-            _Request(
+            Request(
                 session_id=session_id,
                 messages=messages,
                 call=call,
@@ -216,7 +178,7 @@ class CompactManager:
             TypeError: If the arguments are of another kind.
         """
         return self._run(
-            _Request(
+            Request(
                 session_id=session_id, messages=messages, call=call, trigger="manual", note=note
             )
         )
@@ -231,7 +193,7 @@ class CompactManager:
     ) -> CompactResult:
         """Compact now, without blocking the event loop; otherwise as `manual_compact`."""
         return await self._arun(
-            _Request(
+            Request(
                 session_id=session_id, messages=messages, call=call, trigger="manual", note=note
             )
         )
@@ -257,9 +219,9 @@ class CompactManager:
             estimate: Tokens that the refused call was taken to have.
             refused: What the provider said.
         """
-        self._learn(call.model, estimate, refused)
+        self._windows.learn(call.model, estimate, refused)
         return await self._arun(
-            _Request(
+            Request(
                 session_id=session_id,
                 messages=messages,
                 call=call,
@@ -274,67 +236,74 @@ class CompactManager:
 
         Of a window that is only assumed nothing can be said, so there every size may be.
         """
-        window = self._window(call.model)
+        window = self._windows.of(call.model)
         return window.source == "default" or estimate >= window.input_limit * _NEAR
 
-    def _learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
-        """Remember the largest input that a model can have, going by what it refused."""
-        limit = estimate
-        if refused.limit is not None:
-            # Our count may differ from the provider's: scaled if it gives both numbers.
-            scaled = refused.used is not None and estimate > 0
-            limit = estimate * refused.limit // (refused.used or 1) if scaled else refused.limit
-            limit = min(limit, estimate) if estimate > 0 else limit
-        if limit > 0:
-            with self._lock:
-                known = self._learned.get(model)
-                self._learned[model] = limit if known is None else min(known, limit)
+    def status(self, session_id: str) -> SessionStatus:
+        """Say what a session's next call remembers of what was compacted away.
 
-    def _window(self, model: str | None) -> Window:
-        """Return what a model takes in; a refusal proves more than a setting or a table."""
-        window = window_of(model, self.config.max_context_tokens)
-        learned = self._learned.get(model)
-        if learned is None or learned >= window.input_limit:
-            return window
-        return Window(size=learned, source="learned")
+        Raises:
+            StorageError: If the storage cannot be read.
+        """
+        history = self._histories.get(session_id)
+        checkpoint = None if history is None else history.checkpoint
+        if checkpoint is None and self.storage is not None:
+            checkpoint = next(reversed(self.storage.load_checkpoints(session_id)), None)
+        if checkpoint is None:
+            return SessionStatus(session_id=session_id)
+        return SessionStatus(
+            session_id=session_id,
+            summary=checkpoint.summary,
+            version=checkpoint.version,
+            strategy=checkpoint.strategy,
+            dropped=checkpoint.covered - len(checkpoint.kept),
+            kept=len(checkpoint.kept),
+            tokens_before=checkpoint.tokens_before,
+            tokens_after=checkpoint.tokens_after,
+        )
 
-    def _run(self, request: _Request) -> CompactResult:
+    def _run(self, request: Request) -> CompactResult:
+        if self._is_off(request):
+            return untouched(request)
         try:
-            job = self._job(request)
-            with self._telemetry.span(job.scale.call) as span, _working():
-                task = _Task(request=request, job=job, span=span)
+            job, observed = self._job(request), self._observes(request)
+            with self._telemetry.span(job.scale.call, observed=observed) as span, _working():
+                task = self._task(request, job, span, observed=observed)
                 result = drive(compaction(job), lambda effect: self._perform(task, effect))
                 span.end(result.outcome)
             self._remember(request.session_id, result)
-            self._keep_events(task, result)
-            return _given_back(task, result)
+            if self._is_archived(task, result):
+                task.telling.keep(self._stored)
+            return given_back(request, result, job.scale, observed=task.observed)
         except InsufficientBudget:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
-            return _as_it_came(request, error)
+            return as_it_came(request, error)
 
-    async def _arun(self, request: _Request) -> CompactResult:
+    async def _arun(self, request: Request) -> CompactResult:
+        if self._is_off(request):
+            return untouched(request)
         try:
-            job = self._job(request)
+            job, observed = self._job(request), self._observes(request)
             await self._warm_up()
-            with self._telemetry.span(job.scale.call) as span, _working():
-                task = _Task(request=request, job=job, span=span)
+            with self._telemetry.span(job.scale.call, observed=observed) as span, _working():
+                task = self._task(request, job, span, observed=observed)
                 result = await adrive(
                     compaction(job),
                     lambda effect: self._perform(task, effect),
-                    lambda effect: self._is_quick(request.session_id, effect),
+                    lambda effect: self._is_quick(request, effect),
                 )
                 span.end(result.outcome)
             self._remember(request.session_id, result)
-            if self._wants_events(result):
-                await asyncio.to_thread(self._keep_events, task, result)
-            return _given_back(task, result)
+            if self._is_archived(task, result):
+                await asyncio.to_thread(task.telling.keep, self._stored)
+            return given_back(request, result, job.scale, observed=task.observed)
         except InsufficientBudget:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
-            return _as_it_came(request, error)
+            return as_it_came(request, error)
 
-    def _job(self, request: _Request) -> Job:
+    def _job(self, request: Request) -> Job:
         # Nearly all messages are dicts, and there may be thousands on every call.
         items = [
             message if type(message) is dict else as_mapping(message)
@@ -348,11 +317,12 @@ class CompactManager:
             # The window is unknown but for what it did not hold, and there is one attempt left.
             policy = replace(policy, target_pct=policy.target_pct / 2)
         scale = Scale(
-            estimator=self._estimator,
+            estimator=self._parts.estimator,
             call=call,
             policy=policy,
-            window=self._window(call.model),
+            window=self._windows.of(call.model),
         )
+        unstored = self.storage is None or self._observes(request)
         rescue = None
         if request.refused is not None:
             rescue = events.Rescue(
@@ -367,8 +337,8 @@ class CompactManager:
             trigger=request.trigger,
             ledger=self._ledger,
             known=self._histories.get(request.session_id),
-            summarizers=[name_of(summarizer) for summarizer in self._summarizers],
-            storage=None if self.storage is None else name_of(self.storage),
+            summarizers=[name_of(summarizer) for summarizer in self._asked(request)],
+            storage=None if unstored else name_of(self.storage),
             new_id=lambda: uuid.uuid4().hex,
             stand_back=request.stand_back,
             on_insufficient=request.on_insufficient,
@@ -376,17 +346,38 @@ class CompactManager:
             rescue=rescue,
         )
 
+    def _task(self, request: Request, job: Job, span: CompactSpan, *, observed: bool) -> _Task:
+        telling = Telling(request.session_id, span, self._parts.exporters, self._complaints)
+        return _Task(request=request, job=job, observed=observed, telling=telling)
+
+    @staticmethod
+    def _is_archived(task: _Task, result: FlowResult) -> bool:
+        """Say whether the archive gets this call's events: not those where nothing happened."""
+        return task.job.storage is not None and result.outcome not in ("skipped", "replayed")
+
+    def _asked(self, request: Request) -> tuple[Summarizer, ...]:
+        """Return the summarisers in the order in which they are asked."""
+        return self._parts.summarizers[-1:] if self._observes(request) else self._parts.summarizers
+
+    def _is_off(self, request: Request) -> bool:
+        return self.config.mode == "off" and request.trigger != "manual"
+
+    def _observes(self, request: Request) -> bool:
+        """Say whether the call is only watched: nothing changes, is stored, or is paid for."""
+        return self.config.mode == "observe" and request.trigger != "manual"
+
     def _remember(self, session_id: str, result: FlowResult) -> None:
         if result.history is not None:
             with self._lock:
                 self._histories.put(session_id, result.history)
 
-    def _is_quick(self, session_id: str, effect: Effect) -> bool:
+    def _is_quick(self, request: Request, effect: Effect) -> bool:
         """Say whether an effect may be carried out on the event loop: it does not block."""
         if isinstance(effect, Summarize):
-            return inspect.iscoroutinefunction(self._summarizers[effect.attempt].summarize)
+            asked = self._asked(request)[effect.attempt]
+            return inspect.iscoroutinefunction(asked.summarize)
         if isinstance(effect, LoadCheckpoints):
-            return session_id in self._loaded
+            return request.session_id in self._loaded
         return isinstance(effect, events.Event)
 
     def _perform(self, task: _Task, effect: Effect) -> Any:
@@ -394,23 +385,28 @@ class CompactManager:
         session_id = task.request.session_id
         match effect:
             case events.Event():
-                self._tell(task, effect)
+                task.telling.tell(effect)
             case LoadCheckpoints():
                 self._load(session_id)
             case Summarize(request, attempt):
-                return self._summarizers[attempt].summarize(request)
+                return self._asked(task.request)[attempt].summarize(request)
             case SaveTranscript():
                 return self._stored.save_transcript(session_id, task.job.items)
             case SaveSummary(step, checkpoint, dropped):
-                figures = {"dropped": list(dropped), "note": task.job.note, "created": _now()}
+                figures = {"dropped": list(dropped), "note": task.job.note, "created": now()}
                 summary = {**checkpoint.as_dict(), **figures}
                 self._stored.save_summary(session_id, step, summary)
             case SaveCheckpoint(checkpoint):
                 with self._lock:
                     self._ledger.add(checkpoint)
-                if self.storage is not None:
-                    self.storage.save_checkpoint(session_id, checkpoint)
+                if task.job.storage is not None:
+                    self._stored.save_checkpoint(session_id, checkpoint)
         return None
+
+    @property
+    def storage(self) -> StorageAdapter | None:
+        """Where what is compacted away is kept, None if nowhere."""
+        return self._parts.storage
 
     @property
     def _stored(self) -> StorageAdapter:
@@ -432,60 +428,11 @@ class CompactManager:
             while len(self._loaded) > _KNOWN_SESSIONS:
                 self._loaded.popitem(last=False)
 
-    def _tell(self, task: _Task, event: events.Event) -> None:
-        """Give an event to the span and the exporters; none of them can stop the call."""
-        name, attributes = SCHEMA[type(event)].name, attributes_of(event)
-        session_id = task.request.session_id
-        record = {"ts": _now(), "session_id": session_id, "event": name, **attributes}
-        task.told.append(record)
-        try:
-            task.span.add(name, attributes)
-        except Exception as error:  # noqa: BLE001 - telemetry must not stop a call
-            self._complain("the span", error)
-        for exporter in self._exporters:
-            try:
-                exporter.export(record)
-            except Exception as error:  # noqa: BLE001 - a user's exporter may raise anything
-                self._complain(f"exporter {name_of(exporter)}", error)
-
-    def _wants_events(self, result: FlowResult) -> bool:
-        """Say whether the archive gets this call's events: not those where nothing happened."""
-        return self.storage is not None and result.outcome not in ("skipped", "replayed")
-
-    def _keep_events(self, task: _Task, result: FlowResult) -> None:
-        if not self._wants_events(result):
-            return
-        try:
-            for record in task.told:
-                self._stored.save_event(task.request.session_id, record)
-        except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
-            self._complain("the event archive", error)
-
-    def _complain(self, what: str, error: Exception) -> None:
-        """Log a failing listener once; its error's text may quote a conversation, so not that."""
-        if what not in self._complained:
-            self._complained.add(what)
-            _log.warning("%s failed with %s; events go on without it", what, type(error).__name__)
-
     async def _warm_up(self) -> None:
         """Load a vocabulary in a thread: it takes longer than an event loop should wait."""
-        warm_up = getattr(self._estimator, "warm_up", None)
-        if callable(warm_up) and not getattr(self._estimator, "is_warm", True):
+        warm_up = getattr(self._parts.estimator, "warm_up", None)
+        if callable(warm_up) and not getattr(self._parts.estimator, "is_warm", True):
             await asyncio.to_thread(warm_up)
-
-
-def _fits(name: str, part: object, kind: type) -> None:
-    """Check that what a caller gave is what it should be.
-
-    Raises:
-        ConfigError: If it is not; it names what is missing.
-    """
-    if isinstance(part, kind):
-        return
-    members = sorted({*vars(kind), *kind.__annotations__})
-    missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]
-    lacks = f", which has no {' and no '.join(missing)}" if missing else ""
-    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}")
 
 
 def is_compacting() -> bool:
@@ -500,74 +447,3 @@ def _working() -> Iterator[None]:
         yield
     finally:
         _busy.reset(token)
-
-
-def _given_back(task: _Task, result: FlowResult) -> CompactResult:
-    """Return the outcome of a flow in the caller's own kind of messages.
-
-    Raises:
-        InsufficientBudget: If that is the outcome and the caller wants it raised.
-    """
-    messages, scale = task.request.messages, task.job.scale
-    if isinstance(result.error, InsufficientBudget) and task.request.on_insufficient == "raise":
-        raise result.error
-
-    def summary_message(content: str) -> Any:
-        if isinstance(messages[0], Message):  # the first, so that growing does not change the kind
-            return Message(scale.policy.summary_role, content)
-        return summary_item(content, scale.policy.summary_role, scale.call.api)
-
-    return CompactResult(
-        messages=result.view.render(messages, summary_message),
-        outcome=result.outcome,
-        tokens_before=result.tokens_before,
-        tokens_after=result.tokens_after,
-        summary=result.view.summary,
-        summary_version=result.view.version or None,
-        dropped=len(messages) - len(result.view.kept),
-        error=result.error,
-        archive=None if result.archive is None else result.archive.location,
-    )
-
-
-def _as_it_came(request: _Request, error: Exception) -> CompactResult:
-    _log.error("compaction failed with %s; the input is sent unchanged", type(error).__name__)
-    _log.debug("the failure in full", exc_info=error)
-    return CompactResult(messages=list(request.messages), outcome="error", error=error)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _estimator() -> TokenEstimator:
-    from compact_otel.estimators.tiktoken import TiktokenEstimator
-
-    return TiktokenEstimator()
-
-
-def _summarizers(first: Summarizer | None) -> tuple[Summarizer, ...]:
-    from compact_otel.summarizers.extractive import ExtractiveSummarizer
-
-    extractive = ExtractiveSummarizer()
-    return (extractive,) if first is None else (first, extractive)
-
-
-def _storage(config: CompactConfig) -> StorageAdapter | None:
-    if config.storage.adapter == "fs":
-        from compact_otel.adapters.fs import FileStorage
-
-        return FileStorage(config.storage.path)
-    if config.storage.adapter == "memory":
-        from compact_otel.adapters.memory import MemoryStorage
-
-        return MemoryStorage()
-    return None
-
-
-def _exporters(config: CompactConfig) -> tuple[Exporter, ...]:
-    if config.telemetry.exporter == "console":
-        from compact_otel.exporters.console import ConsoleExporter
-
-        return (ConsoleExporter(),)
-    return ()

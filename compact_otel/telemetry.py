@@ -118,6 +118,7 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
             {
                 "pruned": "compact.messages.pruned",
                 "pinned": "compact.kept.pinned",
+                "protected": "compact.kept.protected",
                 "recent_turns": "compact.kept.recent_turns",
                 "tool_pairs": "compact.kept.tool_pairs",
                 "tokens_removed": "compact.tokens.removed",
@@ -229,10 +230,11 @@ class Telemetry:
         )
 
     @contextmanager
-    def span(self, call: CallContext) -> Iterator[CompactSpan]:
+    def span(self, call: CallContext, *, observed: bool) -> Iterator[CompactSpan]:
         """Open the span of one decision, below whatever span is current.
 
-        The SDK's own record of exceptions is off: their texts may quote a conversation.
+        `compact.mode` stands on it only where it says `observe`: nothing that the span tells was
+        done. The SDK's own record of exceptions is off: their texts may quote a conversation.
         """
         known = {
             "gen_ai.operation.name": SPAN,
@@ -240,6 +242,7 @@ class Telemetry:
             "gen_ai.request.model": call.model,
             "gen_ai.agent.name": call.agent,
             "gen_ai.conversation.id": call.conversation,
+            "compact.mode": "observe" if observed else None,
         }
         with self._tracer.start_as_current_span(
             SPAN,

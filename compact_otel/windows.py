@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 
 from compact_otel.core.types import Window
+from compact_otel.overflow import Overflow
 
 _log = logging.getLogger("compact_otel")
 
@@ -37,6 +39,45 @@ _CATALOG: tuple[tuple[str, int, int], ...] = (
 )
 _PATTERNS = tuple((re.compile(p, re.IGNORECASE), size, out) for p, size, out in _CATALOG)
 _warned: set[str | None] = set()
+
+
+class Windows:
+    """What each model takes in: what is set or listed, unless a refusal has proved it smaller.
+
+    Args:
+        max_context_tokens: What the user says of the input, for every model; None for the list.
+    """
+
+    def __init__(self, max_context_tokens: int | None = None) -> None:
+        self._set = max_context_tokens
+        self._learned: dict[str | None, int] = {}
+        self._lock = threading.Lock()
+
+    def of(self, model: str | None) -> Window:
+        """Return what a model takes in."""
+        window = window_of(model, self._set)
+        learned = self._learned.get(model)
+        if learned is None or learned >= window.input_limit:
+            return window
+        return Window(size=learned, source="learned")
+
+    def learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
+        """Remember the largest input that a model can have, going by what it refused.
+
+        Args:
+            model: The model.
+            estimate: Tokens of the refused call as we count them, 0 if unknown.
+            refused: What the provider says; its numbers are in its own tokens, so they are scaled
+                to ours where it gives its count of the call, too.
+        """
+        limit = refused.limit or estimate
+        if refused.limit and refused.used and estimate > 0:
+            limit = estimate * refused.limit // refused.used
+        if estimate > 0:
+            limit = min(limit, estimate)
+        if limit > 0:
+            with self._lock:
+                self._learned[model] = min(limit, self._learned.get(model, limit))
 
 
 def base_name(model: str) -> str:

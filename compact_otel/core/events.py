@@ -113,10 +113,14 @@ class SummaryCreated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedMessages(Event):
-    """Items were removed from the call; the counts say what stayed."""
+    """Items were removed from the call; the counts say what stayed.
+
+    `protected` lists what was marked as protected, by index and label: `0:refund rules, 12`.
+    """
 
     pruned: int
     pinned: int
+    protected: str | None
     recent_turns: int
     tool_pairs: int
     tokens_removed: int

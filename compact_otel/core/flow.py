@@ -28,6 +28,7 @@ from compact_otel.core.errors import (
     VerificationError,
 )
 from compact_otel.core.history import History, Recollection
+from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Measured, Scale
 from compact_otel.core.policy import SMALLEST_SUMMARY, Plan, make_plan
@@ -295,6 +296,7 @@ def _report(before: Measured, after: Measured, plan: Plan) -> Generator[Effect, 
     yield events.PrunedMessages(
         pruned=len(plan.dropped),
         pinned=plan.pinned,
+        protected=_protected(after),
         recent_turns=plan.recent_turns,
         tool_pairs=plan.tool_pairs,
         tokens_removed=before.total - after.total,
@@ -302,6 +304,17 @@ def _report(before: Measured, after: Measured, plan: Plan) -> Generator[Effect, 
         messages_after=after.length,
     )
     yield after.estimate("after")
+
+
+def _protected(state: Measured) -> str | None:
+    """Return what is marked as protected, by index and label."""
+    flag = state.scale.policy.protected_flag
+    names = []
+    for index in state.view.kept:
+        if is_protected(state.items[index], flag):
+            label = label_of(state.items[index])
+            names.append(str(index) if label is None else f"{index}:{label}")
+    return ", ".join(names) or None
 
 
 def _store(

@@ -15,12 +15,12 @@ waits for its output, an output without its call, and what only the server can r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 from compact_otel.core import frame
-from compact_otel.core.types import Item
+from compact_otel.core.types import Item, Message
 
 Kind = Literal["user", "assistant", "tool", "instruction", "summary", "pinned"]
 
@@ -98,6 +98,50 @@ def is_protected(item: Item, flag: str) -> bool:
     """Say whether the item, or its `meta`, carries the flag."""
     meta = item.get("meta")
     return item.get(flag) is True or (isinstance(meta, Mapping) and meta.get(flag) is True)
+
+
+def protect(item: Any, label: str | None = None, *, flag: str = "protected") -> Any:
+    """Return a copy of the item that no compaction will drop.
+
+    The mark is a key `meta`, which survives sessions, `to_input_list()` and processes as any other;
+    it is taken off before the item goes to the model.
+
+    Args:
+        item: An item, a `Message`, or a text, which becomes a user message.
+        label: Names it in the events, which never hold its content.
+        flag: The policy's `protected_flag`, if that is another one.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
+    mark = {flag: True} if label is None else {flag: True, "label": label}
+    if isinstance(item, str):
+        return {"role": "user", "content": item, "meta": mark}
+    if isinstance(item, Message):
+        return replace(item, meta={**item.meta, **mark})
+    if not isinstance(item, Mapping):
+        raise TypeError(f"need an item, a Message or a str to protect, got {type(item).__name__}")
+    meta = item.get("meta")
+    return {**item, "meta": {**(meta if isinstance(meta, Mapping) else {}), **mark}}
+
+
+def label_of(item: Item) -> str | None:
+    """Return the label under which an item was protected."""
+    meta = item.get("meta")
+    label = meta.get("label") if isinstance(meta, Mapping) else None
+    return label if isinstance(label, str) else None
+
+
+def unmarked(item: Item, flag: str) -> Item:
+    """Return the item as it may go to a model: without our mark, itself if it has none.
+
+    Providers refuse members they do not know (`Unknown parameter: 'input[1].meta'.`).
+    """
+    if not is_protected(item, flag):
+        return item
+    meta = item.get("meta")
+    ours = {flag, "meta"} if isinstance(meta, Mapping) else {flag}
+    return {name: value for name, value in item.items() if name not in ours}
 
 
 def role_of(item: Item) -> str | None:

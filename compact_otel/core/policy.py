@@ -218,10 +218,11 @@ def make_plan(
         return replace(plan, summary_budget=tight)
     if before <= limits_.budget:
         return None
-    if plan.dropped and room >= frame_tokens + _NOTE_TOKENS:
+    note_tokens = max(frame_tokens, previous_tokens) + _NOTE_TOKENS  # it keeps the last summary
+    if removed > 0 and room >= note_tokens:
         return plan
     raise InsufficientBudget(
-        needed=plan.kept_tokens + frame_tokens + _NOTE_TOKENS if plan.dropped else before,
+        needed=plan.kept_tokens + note_tokens if removed > 0 else before,
         budget=limits_.budget,
         guidance=_guidance(plan, tokens, fixed_tokens, policy),
     )

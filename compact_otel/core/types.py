@@ -311,12 +311,38 @@ class ArchiveReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """What a session's next call remembers of what was compacted away.
+
+    Attributes:
+        session_id: The session.
+        summary: Text of the summary in force, None if nothing was compacted yet.
+        version: How many compactions it stands for.
+        strategy: The strategy that made it.
+        dropped: Items that it stands for.
+        kept: Earlier items that stay beside it.
+        tokens_before: Estimate of the call before the latest compaction.
+        tokens_after: Estimate after it.
+    """
+
+    session_id: str
+    summary: str | None = None
+    version: int = 0
+    strategy: str | None = None
+    dropped: int = 0
+    kept: int = 0
+    tokens_before: int = 0
+    tokens_after: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompactResult:
     """What a call should send, and what was done to get there.
 
     Attributes:
         messages: The history to send: the given objects in their order, at most one summary
-            instead of what was dropped. Of the kind that was given (items or `Message`).
+            instead of what was dropped. Of the kind that was given (items or `Message`). In mode
+            `observe` the history as it came, while the other fields say what would have been.
         outcome: `skipped` (unchanged), `replayed` (an earlier compaction applied again),
             `compacted`, `fallback` (compacted, but not as planned), `noop` (nothing could be
             removed) or `error` (unchanged because something of ours failed; see `error`).

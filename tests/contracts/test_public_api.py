@@ -27,6 +27,7 @@ NAMES = {
     "acompact",
     "compact",
     "instrument",
+    "protect",
     "uninstrument",
 }
 

@@ -17,6 +17,7 @@ def empty_environment(monkeypatch):
 
 
 ENVIRONMENT = {
+    "COMPACT_MODE": ("observe", lambda c: c.mode, "observe"),
     "COMPACT_MODEL": ("gpt-4o", lambda c: c.model, "gpt-4o"),
     "COMPACT_MAX_CONTEXT_TOKENS": ("9000", lambda c: c.max_context_tokens, 9000),
     "COMPACT_ON_INSUFFICIENT_BUDGET": ("raise", lambda c: c.on_insufficient_budget, "raise"),

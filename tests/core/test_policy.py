@@ -222,6 +222,18 @@ def test_without_room_for_a_summary_the_items_go_with_a_note():
     assert (found.summary_budget, len(found.dropped)) == (0, 6)
 
 
+def test_a_note_needs_room_for_the_last_summary_that_it_keeps():
+    items, tokens = [system(), *talk(4)], [1000] + [100] * 8
+    kept = {"target": 600, "previous_tokens": 60}
+    assert plan(items, tokens, budget=1295, **kept).summary_budget == 0
+    with pytest.raises(InsufficientBudget) as caught:
+        plan(items, tokens, budget=1290, **kept)
+    assert caught.value.needed == 1292
+    with pytest.raises(InsufficientBudget) as caught:
+        plan([summary()], [400], target=50, budget=100)
+    assert caught.value.needed == 400
+
+
 def test_what_does_not_fit_is_an_error_with_numbers_and_a_way_out():
     with pytest.raises(InsufficientBudget) as caught:
         plan(

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, Phase, settings
 # One profile for all: no database in the checkout, no deadline on a shared machine.
 settings.register_profile(
     "compact",
-    max_examples=120,
+    max_examples=100,
     deadline=None,
     database=None,
     print_blob=True,

@@ -1,0 +1,188 @@
+"""What a call of `Model.get_response` or `Model.stream_response` holds, whichever way it came.
+
+Facts about the SDK: verified against openai-agents 0.24.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from compact_otel.core.items import as_mapping, is_protected, unmarked
+from compact_otel.core.types import CallContext, Item
+from compact_otel.session import current_session_id
+
+# Positions of the arguments behind `self`. The runner calls `get_response` with keywords and
+# `stream_response` with seven positionals; applications do as they like.
+_POSITIONS = {
+    "system_instructions": 0,
+    "input": 1,
+    "model_settings": 2,
+    "tools": 3,
+    "output_schema": 4,
+    "handoffs": 5,
+    "previous_response_id": 7,
+    "conversation_id": 8,
+}
+
+# What an outer wrapper passed on. A model whose method calls another model's, or super(), with the
+# same items is the same call, decided already; with other items (a model that runs an agent) not.
+_handed: ContextVar[Sequence[Any] | None] = ContextVar("compact_otel_handed", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One intercepted call.
+
+    Attributes:
+        wrapped: The model's own method, bound.
+        model: The model.
+        args: Positional arguments, without `self`.
+        kwargs: Keyword arguments.
+    """
+
+    wrapped: Callable[..., Any]
+    model: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def argument(self, name: str) -> Any:
+        """Return an argument by name, None if it was not given."""
+        position = _POSITIONS[name]
+        if name in self.kwargs:
+            return self.kwargs[name]
+        return self.args[position] if len(self.args) > position else None
+
+    def with_input(self, items: Sequence[Any]) -> ModelCall:
+        """Return the call with another input, in the form in which it came."""
+        if "input" in self.kwargs:
+            return replace(self, kwargs={**self.kwargs, "input": items})
+        return replace(self, args=(self.args[0], items, *self.args[2:]))
+
+    def unmarked(self, flag: str) -> ModelCall:
+        """Return the call without our marks of protection, which no provider knows."""
+        items = self.argument("input")
+        if not isinstance(items, list):
+            return self
+        marked = [n for n, item in enumerate(items) if is_protected(as_mapping(item), flag)]
+        if not marked:
+            return self
+        plain = list(items)
+        for n in marked:
+            plain[n] = unmarked(as_mapping(items[n]), flag)
+        return self.with_input(plain)
+
+    def proceed(self) -> Any:
+        """Call the model's own method."""
+        return self.wrapped(*self.args, **self.kwargs)
+
+    @contextlib.contextmanager
+    def handing(self) -> Iterator[None]:
+        """Mark the input as decided, for what runs inside the model's method."""
+        token = _handed.set(self.argument("input"))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):  # closed by the garbage collector, elsewhere
+                _handed.reset(token)
+
+
+def was_handed(items: Any) -> bool:
+    """Say whether an outer wrapper has passed this very input on."""
+    handed = _handed.get()
+    if handed is None or not isinstance(items, list):
+        return False
+    if items is handed:
+        return True
+    return len(items) == len(handed) and all(map(lambda a, b: a is b, items, handed))
+
+
+def is_a(model: Any, *names: str) -> bool:
+    """Say whether a model's class, or one of its bases, has one of the names."""
+    return any(base.__name__ in names for base in type(model).__mro__)
+
+
+def stands_back(call: ModelCall) -> str | None:
+    """Say why the history of this call is not ours to change, None if it is."""
+    if call.argument("previous_response_id") or call.argument("conversation_id"):
+        return "server_managed"  # the input is only what is new
+    if not is_a(call.model, "OpenAIResponsesModel"):
+        return None  # other models drop the two settings below without a word
+    settings = call.argument("model_settings")
+    places: list[Mapping[str, Any]] = [
+        {name: getattr(settings, name, None) for name in ("context_management", "truncation")}
+    ]
+    more = (getattr(settings, name, None) for name in ("extra_args", "extra_body"))
+    places.extend(place for place in more if isinstance(place, Mapping))
+    if any(place.get("context_management") for place in places):
+        return "provider_compaction"
+    if any(place.get("truncation") == "auto" for place in places):
+        return "truncation_auto"
+    return None
+
+
+def context_of(call: ModelCall) -> CallContext:
+    """Return what stands beside the items of a call."""
+    model = call.model
+    name = getattr(model, "model", None)
+    schema = call.argument("output_schema")
+    choice = getattr(call.argument("model_settings"), "tool_choice", None)
+    instructions = call.argument("system_instructions")
+    agent, group = _trace()
+    openai = is_a(model, "OpenAIResponsesModel", "OpenAIChatCompletionsModel")
+    return CallContext(
+        model=name if isinstance(name, str) else None,
+        api="responses" if is_a(model, "OpenAIResponsesModel") else "chat",
+        provider="openai" if openai else None,
+        instructions=instructions if isinstance(instructions, str) else None,
+        tools=[
+            *map(tool_item, call.argument("tools") or ()),
+            *map(handoff_item, call.argument("handoffs") or ()),
+        ],
+        output_schema=None if schema is None or schema.is_plain_text() else schema.json_schema(),
+        tool_choice=choice if isinstance(choice, str) else None,
+        agent=agent,
+        conversation=current_session_id() or group,
+    )
+
+
+def tool_item(tool: Any) -> Item:
+    """Return a tool as it is sent, as far as it costs tokens."""
+    schema = getattr(tool, "params_json_schema", None)
+    if not isinstance(schema, Mapping):
+        return {"type": getattr(tool, "name", type(tool).__name__)}  # run by the provider
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": schema,
+    }
+
+
+def handoff_item(handoff: Any) -> Item:
+    """Return a handoff as the tool as which it is sent."""
+    return {
+        "type": "function",
+        "name": handoff.tool_name,
+        "description": handoff.tool_description,
+        "parameters": handoff.input_json_schema,
+    }
+
+
+def _trace() -> tuple[str | None, str | None]:
+    """Return the agent's name and the group id that the SDK's own tracing knows, if it does."""
+    from agents.tracing import get_current_span, get_current_trace
+
+    span, trace = get_current_span(), get_current_trace()
+    data = getattr(span, "span_data", None)
+    named = getattr(data, "agent_name", None)
+    if named is None and getattr(data, "type", None) == "agent":
+        named = getattr(data, "name", None)
+    group = getattr(trace, "group_id", None)
+    return (
+        named if isinstance(named, str) else None,
+        group if isinstance(group, str) and group else None,
+    )

@@ -1,0 +1,94 @@
+"""The parts of a manager: what a caller gave, what the configuration names, or the defaults.
+
+Imports stand inside the functions: a part that is not used is not loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compact_otel.config import CompactConfig
+from compact_otel.core.errors import ConfigError
+from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
+
+
+class Parts:
+    """Estimator, summarisers in the order in which they are asked, storage and exporters.
+
+    Args:
+        config: Names what is not given.
+        estimator: None for tiktoken.
+        summarizer: None for the extractive one, which is the last resort behind any other.
+        storage: None for what `config.storage` says.
+        exporters: None for what `config.telemetry` says.
+
+    Raises:
+        ConfigError: If one of them lacks a method.
+    """
+
+    def __init__(
+        self,
+        config: CompactConfig,
+        estimator: TokenEstimator | None = None,
+        summarizer: Summarizer | None = None,
+        storage: StorageAdapter | None = None,
+        exporters: Sequence[Exporter] | None = None,
+    ) -> None:
+        _fits("config", config, CompactConfig)
+        self.estimator = _default_estimator() if estimator is None else estimator
+        self.summarizers = _summarizers(summarizer)
+        self.storage = _storage(config) if storage is None else storage
+        self.exporters = _exporters(config) if exporters is None else tuple(exporters)
+        _fits("estimator", self.estimator, TokenEstimator)
+        _fits("summarizer", self.summarizers[0], Summarizer)
+        if self.storage is not None:
+            _fits("storage", self.storage, StorageAdapter)
+        for exporter in self.exporters:
+            _fits("exporters", exporter, Exporter)
+
+
+def _fits(name: str, part: object, kind: type) -> None:
+    """Check that what a caller gave is what it should be.
+
+    Raises:
+        ConfigError: If it is not; it names what is missing.
+    """
+    if isinstance(part, kind):
+        return
+    members = sorted({*vars(kind), *kind.__annotations__})
+    missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]
+    lacks = f", which has no {' and no '.join(missing)}" if missing else ""
+    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}")
+
+
+def _default_estimator() -> TokenEstimator:
+    from compact_otel.estimators.tiktoken import TiktokenEstimator
+
+    return TiktokenEstimator()
+
+
+def _summarizers(first: Summarizer | None) -> tuple[Summarizer, ...]:
+    from compact_otel.summarizers.extractive import ExtractiveSummarizer
+
+    extractive = ExtractiveSummarizer()
+    return (extractive,) if first is None else (first, extractive)
+
+
+def _storage(config: CompactConfig) -> StorageAdapter | None:
+    if config.storage.adapter == "fs":
+        from compact_otel.adapters.fs import FileStorage
+
+        return FileStorage(config.storage.path)
+    if config.storage.adapter == "memory":
+        from compact_otel.adapters.memory import MemoryStorage
+
+        return MemoryStorage()
+    return None
+
+
+def _exporters(config: CompactConfig) -> tuple[Exporter, ...]:
+    if config.telemetry.exporter == "console":
+        from compact_otel.exporters.console import ConsoleExporter
+
+        return (ConsoleExporter(),)
+    return ()
