@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
 
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
-from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.errors import InsufficientBudget, SummaryError
 from compact_otel.core.flow import (
     Effect,
     FlowResult,
@@ -33,7 +34,7 @@ from compact_otel.core.flow import (
     Summarize,
     compaction,
 )
-from compact_otel.core.history import Histories
+from compact_otel.core.history import Histories, Recollection
 from compact_otel.core.items import api_of, as_mapping
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale, name_of
@@ -47,7 +48,7 @@ from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.telling import Complaints, Telling, now
 from compact_otel.windows import Windows
 
-_KNOWN_SESSIONS = 10_000
+_KNOWN_SESSIONS = 1_000
 """Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
 
 # Set while a manager works: a summariser may call an instrumented model, which must not come back.
@@ -55,6 +56,9 @@ _busy: ContextVar[bool] = ContextVar("compact_otel_busy", default=False)
 
 _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
+
+
+_Flights = dict[tuple[str, str], asyncio.Task[CompactResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,8 @@ class CompactManager:
         self._loaded: OrderedDict[str, None] = OrderedDict()
         self._windows = Windows(self.config.max_context_tokens)
         self._complaints = Complaints()
+        # By loop, weakly: a task belongs to its loop, and a forked child makes loops of its own.
+        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
     def preflight(
         self, session_id: str, messages: Sequence[Any], *, call: CallContext | None = None
@@ -281,27 +287,50 @@ class CompactManager:
             return as_it_came(request, error)
 
     async def _arun(self, request: Request) -> CompactResult:
+        """Look at a call in a task of its own, one at a time for one history.
+
+        A call that is given up (a timeout, a guardrail, a cancelled run) leaves its compaction to
+        finish: the SDK may try again with the same history, and finds it done. Two calls with one
+        history never pay for two summaries.
+        """
         if self._is_off(request):
             return untouched(request)
+        flight = None
         try:
-            job, observed = self._job(request), self._observes(request)
-            await self._warm_up()
-            with self._telemetry.span(job.scale.call, observed=observed) as span, _working():
-                task = self._task(request, job, span, observed=observed)
-                result = await adrive(
-                    compaction(job),
-                    lambda effect: self._perform(task, effect),
-                    lambda effect: self._is_quick(request, effect),
-                )
-                span.end(result.outcome)
-            self._remember(request.session_id, result)
-            if self._is_archived(task, result):
-                await asyncio.to_thread(task.telling.keep, self._stored)
-            return given_back(request, result, job.scale, observed=task.observed)
+            job = self._job(request)
+            flights = self._flights.setdefault(asyncio.get_running_loop(), {})
+            key = (job.memory.key, request.trigger)
+            while (running := flights.get(key)) is not None and not running.done():
+                await asyncio.wait({running})
+                job = self._job(request)  # which finds what the other one left
+            flight = flights[key] = asyncio.create_task(self._flown(request, job))
+            flight.add_done_callback(lambda done: _forget(flights, key, done))
+            return await asyncio.shield(flight)
         except InsufficientBudget:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if flight is not None and flight.cancelled() and not (task and task.cancelling()):
+                return as_it_came(request, SummaryError(str(error), reason="cancelled"))
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
             return as_it_came(request, error)
+
+    async def _flown(self, request: Request, job: Job) -> CompactResult:
+        await self._warm_up()
+        observed = self._observes(request)
+        with self._telemetry.span(job.scale.call, observed=observed) as span, _working():
+            task = self._task(request, job, span, observed=observed)
+            result = await adrive(
+                compaction(job),
+                lambda effect: self._perform(task, effect),
+                lambda effect: self._is_quick(request, effect),
+            )
+            span.end(result.outcome)
+        self._remember(request.session_id, result)
+        if self._is_archived(task, result):
+            await asyncio.to_thread(task.telling.keep, self._stored)
+        return given_back(request, result, job.scale, observed=observed)
 
     def _job(self, request: Request) -> Job:
         # Nearly all messages are dicts, and there may be thousands on every call.
@@ -336,7 +365,7 @@ class CompactManager:
             scale=scale,
             trigger=request.trigger,
             ledger=self._ledger,
-            known=self._histories.get(request.session_id),
+            memory=Recollection(items, self._histories.get(request.session_id)),
             summarizers=[name_of(summarizer) for summarizer in self._asked(request)],
             storage=None if unstored else name_of(self.storage),
             new_id=lambda: uuid.uuid4().hex,
@@ -433,6 +462,13 @@ class CompactManager:
         warm_up = getattr(self._parts.estimator, "warm_up", None)
         if callable(warm_up) and not getattr(self._parts.estimator, "is_warm", True):
             await asyncio.to_thread(warm_up)
+
+
+def _forget(flights: _Flights, key: tuple[str, str], done: asyncio.Task[CompactResult]) -> None:
+    if flights.get(key) is done:
+        del flights[key]
+    if not done.cancelled():
+        done.exception()  # read, or asyncio complains where nobody waited any more
 
 
 def is_compacting() -> bool:

@@ -53,7 +53,7 @@ class Job:
         scale: What it is measured with, and the policy.
         trigger: Who asks.
         ledger: Earlier compactions.
-        known: The history as it was at its last call, None if it is new.
+        memory: The history, with what is known of it from its last call.
         summarizers: Names of the summarisers, in the order in which they are asked.
         storage: Name of the storage adapter, None if nothing is stored.
         new_id: Makes a random id.
@@ -67,7 +67,7 @@ class Job:
     scale: Scale
     trigger: TriggerType
     ledger: Ledger
-    known: History | None
+    memory: Recollection
     summarizers: Sequence[str]
     storage: str | None
     new_id: Callable[[], str]
@@ -137,8 +137,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         return FlowResult(view=whole(job.items), outcome="skipped")
     if job.rescue is not None:
         yield job.rescue
-    memory = Recollection(job.items, job.known)
-    view = yield from _known(job, memory)
+    memory = job.memory
+    view = yield from _known(job)
     try:
         tokens, fixed = memory.count(job.scale)
         state = Measured.of(
@@ -171,7 +171,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         return replace(unchanged, outcome="error", error=error)
 
 
-def _known(job: Job, memory: Recollection) -> Generator[Effect, Any, View]:
+def _known(job: Job) -> Generator[Effect, Any, View]:
     """Return the history as the latest compaction of its beginning left it."""
 
     def fits(checkpoint: Checkpoint) -> bool:
@@ -182,13 +182,13 @@ def _known(job: Job, memory: Recollection) -> Generator[Effect, Any, View]:
             return False
         return True
 
-    checkpoint = memory.checkpoint(job.ledger, fits)
+    checkpoint = job.memory.checkpoint(job.ledger, fits)
     if checkpoint is None and job.storage is not None:
         try:
             yield LoadCheckpoints()
         except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
             yield _failure("archive", error, "passthrough")
-        checkpoint = memory.checkpoint(job.ledger, fits)
+        checkpoint = job.memory.checkpoint(job.ledger, fits)
     return whole(job.items) if checkpoint is None else replay(job.items, checkpoint)
 
 

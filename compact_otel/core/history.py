@@ -97,6 +97,11 @@ class Recollection:
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
 
+    @property
+    def key(self) -> str:
+        """The key of the whole history, '' if it is empty."""
+        return self.keys[-1] if self.keys else ""
+
     def count(self, scale: Scale) -> tuple[list[int], FixedTokens]:
         """Return the tokens of each item, and those beside them.
 

@@ -92,7 +92,10 @@ class Plan:
 def limits(policy: CompactPolicy, window: Window) -> Limits:
     """Return the limits that a policy sets in a window."""
     limit = window.input_limit
-    budget = max(1, limit - policy.hard_cap_buffer)
+    buffer = policy.hard_cap_buffer
+    if window.source == "learned":  # set for another window, it could leave nothing of this one
+        buffer = min(buffer, limit // 4)
+    budget = max(1, limit - buffer)
     # Where the buffer lowers the trigger, the target goes down with it: a result at the trigger
     # would be compacted again on the next call.
     lowered = int(budget * policy.target_pct / policy.trigger_pct)

@@ -474,14 +474,14 @@ def test_no_word_of_a_conversation_is_told(options, traced, spans, caplog):
         tool_choice=CANARY,
     )
     made = traced(**{"limit": 700, "exporters": [exporter], **options})
+    raised = ""
     try:
-        problem = made.manual_compact("s", secretive(), CANARY, call=call_).error
+        made.manual_compact("s", secretive(), CANARY, call=call_)
     except InsufficientBudget as error:
-        problem = error
-        assert options == {"limit": 60}
-    assert isinstance(problem, ValueError | None)
-    assert options == {"estimator": options.get("estimator")} or CANARY not in str(problem)
-    assert exporter.events
+        raised = str(error)
+    assert bool(raised) == (options == {"limit": 60})
+    assert CANARY not in raised
+    assert "error" in exporter.names or not options
     assert CANARY not in json.dumps(exporter.events)
     assert CANARY not in "".join(span.to_json() for span in spans.get_finished_spans())
     assert CANARY not in "".join(record.getMessage() for record in caplog.records)

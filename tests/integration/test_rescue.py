@@ -152,3 +152,18 @@ async def test_an_answer_that_stops_at_its_output_limit_is_no_overflow(tracer_pr
     with LocalOpenAI(stop) as api, contextlib.suppress(AgentsException):
         await ask(api, "responses", streamed=True)
     assert len(api.requests) == 1
+
+
+async def test_a_window_smaller_than_the_buffer_is_learned_and_lived_with(
+    exporter, tracer_provider
+):
+    compact_otel.instrument(
+        max_context_tokens=12_000, storage={"adapter": "none"}, tracer_provider=tracer_provider
+    )
+    with LocalOpenAI(answer, context_window=1400) as api:
+        for n in range(3):
+            question = {"role": "user", "content": f"question {n}"}
+            assert await ask(api, "chat", streamed=False, history=[*HISTORY, question])
+    assert [request.status for request in api.requests] == [400, 200, 200, 200]
+    outcomes = [span.attributes["compact.outcome"] for span in exporter.get_finished_spans()]
+    assert "error" not in outcomes
