@@ -97,7 +97,9 @@ def as_mapping(item: Any) -> Item:
 def is_protected(item: Item, flag: str) -> bool:
     """Say whether the item, or its `meta`, carries the flag."""
     meta = item.get("meta")
-    return item.get(flag) is True or (isinstance(meta, Mapping) and meta.get(flag) is True)
+    if item.get(flag) is True:
+        return True
+    return meta is not None and isinstance(meta, Mapping) and meta.get(flag) is True
 
 
 def protect(item: Any, label: str | None = None, *, flag: str = "protected") -> Any:
@@ -231,7 +233,7 @@ def _part(item: Item) -> _Part:
     """Classify one item without looking at its neighbours."""
     kind = item.get("type")
     caller = item.get("caller")
-    if isinstance(caller, Mapping) and caller.get("type") == "program":
+    if caller is not None and isinstance(caller, Mapping) and caller.get("type") == "program":
         return "pinned"  # a child of a program goes with it, and programs stay
     if kind in (None, "message"):
         return _message_part(item)

@@ -72,6 +72,8 @@ def _one_summary(items: Sequence[Item], before: View, after: View, policy: Compa
     """The new summary has replaced every other one that is not pinned."""
     if after.summary is None:
         raise VerificationError("need a summary in the result")
+    if not any(unwrap(items[index]) for index in after.kept):
+        return
     compacted = server_compacted(items)
     survivors, kept = [items[index] for index in before.kept], set(after.kept)
     for block in blocks(survivors):
