@@ -217,7 +217,9 @@ def make_plan(
     # Over the target whatever is dropped: half of the room stays free, or the very next call would
     # compact again and break the provider's prompt cache.
     tight = min(largest, max(room // 2, min(room, SMALLEST_SUMMARY + frame_tokens)))
-    if plan.dropped and gains and tight >= SMALLEST_SUMMARY + frame_tokens:
+    forced = trigger != "preflight" or before > limits_.budget
+    worth = forced or before - plan.kept_tokens - tight >= policy.min_saving_pct * before
+    if plan.dropped and gains and worth and tight >= SMALLEST_SUMMARY + frame_tokens:
         return replace(plan, summary_budget=tight)
     if before <= limits_.budget:
         return None

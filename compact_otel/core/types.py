@@ -68,6 +68,8 @@ class CompactPolicy:
             minus the model's output reserve).
         target_pct: Aim for this share of the input limit. Well below `trigger_pct`, or every turn
             would compact again and break the provider's prompt cache.
+        min_saving_pct: A call that still fits is left alone, before a summariser is asked, if
+            compacting it would save less than this share of it.
         hard_cap_buffer: Tokens kept free below the input limit whatever the shares say.
         keep_recent_turns: The last turns whose messages stay word for word. A turn is what was
             asked and what was answered.
@@ -85,6 +87,7 @@ class CompactPolicy:
 
     trigger_pct: float = 0.85
     target_pct: float = 0.5
+    min_saving_pct: float = 0.1
     hard_cap_buffer: int = 1500
     keep_recent_turns: int = 6
     keep_tool_io_pairs: int = 4
@@ -104,6 +107,8 @@ class CompactPolicy:
             "`policy.target_pct` < `policy.trigger_pct` (or every turn would compact again)",
             (self.target_pct, self.trigger_pct),
         )
+        saving = self.min_saving_pct
+        _need(_is_number(saving) and 0 <= saving < 1, "0 <= `policy.min_saving_pct` < 1", saving)
         for name, least in (
             ("hard_cap_buffer", 0),
             ("keep_recent_turns", 1),

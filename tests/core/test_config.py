@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "COMPACT_ON_INSUFFICIENT_BUDGET": ("raise", lambda c: c.on_insufficient_budget, "raise"),
     "COMPACT_TRIGGER_PCT": ("0.7", lambda c: c.policy.trigger_pct, 0.7),
     "COMPACT_TARGET_PCT": ("0.3", lambda c: c.policy.target_pct, 0.3),
+    "COMPACT_MIN_SAVING_PCT": ("0.2", lambda c: c.policy.min_saving_pct, 0.2),
     "COMPACT_HARD_CAP_BUFFER": ("0", lambda c: c.policy.hard_cap_buffer, 0),
     "COMPACT_KEEP_RECENT_TURNS": ("2", lambda c: c.policy.keep_recent_turns, 2),
     "COMPACT_KEEP_TOOL_IO_PAIRS": ("3", lambda c: c.policy.keep_tool_io_pairs, 3),

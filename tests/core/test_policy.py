@@ -222,6 +222,14 @@ def test_without_room_for_a_summary_the_items_go_with_a_note():
     assert (found.summary_budget, len(found.dropped)) == (0, 6)
 
 
+def test_what_saves_too_little_is_left_alone_before_a_summariser_is_asked():
+    items, tokens = [system(), *talk(4)], [9000] + [100] * 8
+    assert plan(items, tokens, target=5000, min_saving_pct=0.1) is None
+    assert plan(items, tokens, target=5000, min_saving_pct=0.01).dropped
+    assert plan(items, tokens, target=5000, budget=9700).dropped, "it does not fit, so it is forced"
+    assert plan(items, tokens, target=5000, trigger="manual").dropped, "somebody asked for it"
+
+
 def test_a_note_needs_room_for_the_last_summary_that_it_keeps():
     items, tokens = [system(), *talk(4)], [1000] + [100] * 8
     kept = {"target": 600, "previous_tokens": 60}
