@@ -87,7 +87,9 @@ class Stub:
         return Summary("what was said before")
 
 
-def triggered(items: list[dict[str, Any]], call: CallContext, summarizer: Any, window: int) -> float:
+def triggered(
+    items: list[dict[str, Any]], call: CallContext, summarizer: Any, window: int
+) -> float:
     """Return the time of a compaction of a history whose items are counted already."""
     estimator = TiktokenEstimator()
     estimator.count_items(items, call)
