@@ -4,7 +4,7 @@
 
 A recorded session is played against each way of shortening it, with a window of 60 % of what it
 would grow to. A cached token costs a tenth; a prefix is cached as far as it equals, item by item,
-what the call before sent. The figure is the cost of all input, as a multiple of no compaction at all.
+what the call before sent. The figure is the cost of all input, as a multiple of no compaction.
 """
 
 from __future__ import annotations
