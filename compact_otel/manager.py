@@ -276,7 +276,7 @@ class CompactManager:
             with self._telemetry.span(job.scale.call, observed=observed) as span, _working():
                 task = self._task(request, job, span, observed=observed)
                 result = drive(compaction(job), lambda effect: self._perform(task, effect))
-                span.end(result.outcome)
+                span.end(result.outcome, result.replayed)
             self._remember(request.session_id, result)
             if self._is_archived(task, result):
                 task.telling.keep(self._stored)
@@ -326,7 +326,7 @@ class CompactManager:
                 lambda effect: self._perform(task, effect),
                 lambda effect: self._is_quick(request, effect),
             )
-            span.end(result.outcome)
+            span.end(result.outcome, result.replayed)
         self._remember(request.session_id, result)
         if self._is_archived(task, result):
             await asyncio.to_thread(task.telling.keep, self._stored)

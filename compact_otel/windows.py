@@ -31,14 +31,14 @@ _CATALOG: tuple[tuple[str, int, int], ...] = (
     (r"gpt-oss", 131_072, 32_768),
     (r"gpt-4-(turbo|1106|0125|vision)", 128_000, 4_096),
     (r"gpt-4-32k", 32_768, 4_096),
+    (r"gpt-4\.5", 128_000, 16_384),
     (r"gpt-4", 8_192, 2_048),
     (r"gpt-3\.5|gpt-35", 16_385, 4_096),
     (r"computer-use", 8_192, 1_024),
-    (r"claude", 200_000, 32_000),
+    (r".*claude", 200_000, 32_000),
     (r"gemini", 1_000_000, 65_536),
 )
 _PATTERNS = tuple((re.compile(p, re.IGNORECASE), size, out) for p, size, out in _CATALOG)
-_warned: set[str | None] = set()
 
 
 class Windows:
@@ -51,15 +51,37 @@ class Windows:
     def __init__(self, max_context_tokens: int | None = None) -> None:
         self._set = max_context_tokens
         self._learned: dict[str | None, int] = {}
+        self._warned: set[str | None] = set()
         self._lock = threading.Lock()
 
     def of(self, model: str | None) -> Window:
-        """Return what a model takes in."""
-        window = window_of(model, self._set)
+        """Return what a model takes in; of an unknown one 128,000 tokens, with one warning.
+
+        Args:
+            model: Name as given to the SDK; None if a stored prompt chooses the model.
+        """
+        window = self._believed(model)
         learned = self._learned.get(model)
         if learned is None or learned >= window.input_limit:
             return window
         return Window(size=learned, source="learned")
+
+    def _believed(self, model: str | None) -> Window:
+        if self._set is not None:
+            return Window(size=self._set, source="config")
+        if model is not None:
+            for pattern, size, output in _PATTERNS:
+                if pattern.match(base_name(model)):
+                    return Window(size=size, output_reserve=output, source="catalog")
+        if model not in self._warned:
+            self._warned.add(model)
+            _log.warning(
+                "no context window is known for model %r: assuming %d tokens. "
+                "Set `max_context_tokens` (COMPACT_MAX_CONTEXT_TOKENS) to its real size.",
+                model,
+                _UNKNOWN.size,
+            )
+        return _UNKNOWN
 
     def learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
         """Remember the largest input that a model can have, going by what it refused.
@@ -83,29 +105,3 @@ class Windows:
 def base_name(model: str) -> str:
     """Return a model's name without provider prefixes and `ft:`: `azure/ft:gpt-4o` is `gpt-4o`."""
     return model.rpartition("/")[2].removeprefix("ft:")
-
-
-def window_of(model: str | None, max_context_tokens: int | None = None) -> Window:
-    """Return what a model takes in.
-
-    Args:
-        model: Name as given to the SDK; None if a stored prompt chooses the model.
-        max_context_tokens: What the user says; it wins, and is taken for the input alone.
-
-    An unknown name gets 128,000 tokens and one warning.
-    """
-    if max_context_tokens is not None:
-        return Window(size=max_context_tokens, source="config")
-    if model is not None:
-        for pattern, size, output in _PATTERNS:
-            if pattern.match(base_name(model)):
-                return Window(size=size, output_reserve=output, source="catalog")
-    if model not in _warned:
-        _warned.add(model)
-        _log.warning(
-            "no context window is known for model %r: assuming %d tokens. "
-            "Set `max_context_tokens` (COMPACT_MAX_CONTEXT_TOKENS) to its real size.",
-            model,
-            _UNKNOWN.size,
-        )
-    return _UNKNOWN

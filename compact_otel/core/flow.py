@@ -129,6 +129,11 @@ class FlowResult:
     archive: ArchiveReceipt | None = None
     history: History | None = None
 
+    @property
+    def replayed(self) -> Checkpoint | None:
+        """The earlier compaction that the history came with, None without one."""
+        return None if self.history is None else self.history.checkpoint
+
 
 def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     """Look at one call, and compact it if it has to be."""

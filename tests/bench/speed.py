@@ -106,12 +106,12 @@ def triggered(
     from compact_otel.core.history import Recollection
     from compact_otel.core.ledger import Ledger
     from compact_otel.core.measure import Scale
-    from compact_otel.windows import window_of
+    from compact_otel.windows import Windows
 
     counted = Recollection(items, None)
     counted.checkpoint(Ledger(), lambda checkpoint: True)
     scale = Scale(
-        estimator=estimator, call=call, policy=config.policy, window=window_of(None, window)
+        estimator=estimator, call=call, policy=config.policy, window=Windows(window).of(None)
     )
     counted.count(scale)
     times: list[float] = []

@@ -35,20 +35,20 @@ from compact_otel.core.types import Window
     ],
 )
 def test_a_model_is_known_by_the_beginning_of_its_name(model, size, input_limit):
-    window = windows.window_of(model)
+    window = windows.Windows().of(model)
     assert (window.size, window.input_limit, window.source) == (size, input_limit, "catalog")
 
 
 def test_what_the_user_says_wins_and_is_all_input():
-    assert windows.window_of("gpt-4o", 5000) == Window(size=5000, source="config")
-    assert windows.window_of(None, 5000).input_limit == 5000
+    assert windows.Windows(5000).of("gpt-4o") == Window(size=5000, source="config")
+    assert windows.Windows(5000).of(None).input_limit == 5000
 
 
 @pytest.mark.parametrize("model", ["llama-of-mine", None, "", "x/", "a-gpt-4o"])
-def test_an_unknown_model_gets_a_safe_window_and_one_warning(model, monkeypatch, caplog):
-    monkeypatch.setattr(windows, "_warned", set())
+def test_an_unknown_model_gets_a_safe_window_and_one_warning(model, caplog):
+    book = windows.Windows()
     with caplog.at_level(logging.WARNING, "compact_otel"):
-        found = [windows.window_of(model) for _ in range(3)]
+        found = [book.of(model) for _ in range(3)]
     assert found == [Window(size=128_000, output_reserve=16_384, source="default")] * 3
     (record,) = caplog.records
     assert f"{model!r}: assuming 128000 tokens" in record.getMessage()

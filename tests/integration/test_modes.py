@@ -207,3 +207,14 @@ def test_a_status_says_what_is_remembered_also_in_a_new_process(tmp_path):
         assert status.summary == result.summary
         assert (status.version, status.dropped) == (1, result.dropped)
         assert status.tokens_after == result.tokens_after < status.tokens_before
+
+
+async def test_a_replayed_call_says_which_summary_it_carries(exporter, tracer_provider):
+    config = CompactConfig.load(max_context_tokens=WINDOW, storage={"adapter": "none"})
+    manager = CompactManager(config, tracer_provider=tracer_provider)
+    await manager.apreflight("s", LONG)
+    await manager.apreflight("s", [*LONG, {"role": "assistant", "content": "and so on"}])
+    made, replayed = exporter.get_finished_spans()
+    assert replayed.attributes["compact.outcome"] == "replayed"
+    for name in ("compact.summary.id", "compact.summary.version"):
+        assert replayed.attributes[name] == made.attributes[name]
