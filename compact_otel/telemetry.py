@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from compact_otel.core import events
-from compact_otel.core.types import CallContext, Outcome
+from compact_otel.core.types import CallContext, Checkpoint, Outcome
 from compact_otel.version import __version__
 
 SCOPE = "compact_otel"
@@ -137,6 +137,17 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "error_type": ERROR_TYPE,
             },
         ),
+        events.Recall: EventSchema(
+            "compact.recall",
+            {
+                "result": "compact.recall.result",
+                "archive_id": "compact.archive.id",
+                "adapter": "compact.archive.adapter",
+                "messages": "compact.recall.messages",
+                "tokens": "compact.recall.tokens",
+                "error_type": ERROR_TYPE,
+            },
+        ),
         events.Failure: EventSchema(
             "compact.error",
             {
@@ -206,15 +217,31 @@ class CompactSpan:
         for key in (ON_SPAN & attributes.keys()) - left_out:
             self._span.set_attribute(key, attributes[key])
 
-    def end(self, outcome: Outcome) -> None:
-        """Say how it ended; what went wrong on the way counts only if it shaped the result."""
+    def end(self, outcome: Outcome, replayed: Checkpoint | None = None) -> None:
+        """Say how it ended; what went wrong on the way counts only if it shaped the result.
+
+        Args:
+            outcome: How.
+            replayed: The earlier compaction whose summary the call carries, if it does.
+        """
         if not self._span.is_recording():
             return
         self._span.set_attribute(OUTCOME, outcome)
+        if replayed is not None and outcome == "replayed":
+            self._span.set_attribute("compact.summary.id", replayed.summary_id)
+            self._span.set_attribute("compact.summary.version", replayed.version)
         if outcome in ("error", "fallback") and self._error_type is not None:
             self._span.set_attribute(ERROR_TYPE, self._error_type)
         if outcome == "error":
             self._span.set_status(Status(StatusCode.ERROR))
+
+    def broken_off(self, error: BaseException) -> None:
+        """Say why there is no decision: a fault of ours, or the call was cancelled meanwhile."""
+        self._error_type = type(error).__name__
+        if isinstance(error, Exception):
+            self.end("error")
+        elif self._span.is_recording():
+            self._span.set_attribute(ERROR_TYPE, self._error_type)
 
 
 class Telemetry:
@@ -251,4 +278,9 @@ class Telemetry:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            yield CompactSpan(span)
+            told = CompactSpan(span)
+            try:
+                yield told
+            except BaseException as error:
+                told.broken_off(error)
+                raise

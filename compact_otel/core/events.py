@@ -141,6 +141,22 @@ class Archival(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recall(Event):
+    """An agent looked for what was compacted away, or its developer for it.
+
+    `archive_id` is what was read, `messages` counts the items that were given back of it, and
+    `tokens` is the size of the whole answer.
+    """
+
+    result: Literal["hit", "miss", "error"]
+    archive_id: str | None = None
+    adapter: str
+    messages: int | None = None
+    tokens: int | None = None
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Event):
     """Something of ours failed at `stage`, and `fallback` is what happens instead."""
 
