@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
     from compact_otel.core.types import CompactPolicy, CompactResult, Message
     from compact_otel.manager import CompactManager
+    from compact_otel.recall import recall_tool
 
 __all__ = [
     "CompactConfig",
@@ -51,6 +52,7 @@ __all__ = [
     "compact",
     "instrument",
     "protect",
+    "recall_tool",
     "uninstrument",
 ]
 
@@ -69,6 +71,7 @@ _HOMES = {
     "core.protocols": ("Exporter", "StorageAdapter", "Summarizer", "TokenEstimator"),
     "core.types": ("CompactPolicy", "CompactResult", "Message"),
     "manager": ("CompactManager",),
+    "recall": ("recall_tool",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from compact_otel.core.items import as_mapping
@@ -28,7 +29,7 @@ from compact_otel.model_call import (
     was_handed,
 )
 from compact_otel.overflow import Overflow, overflow_in
-from compact_otel.session import current_session_id
+from compact_otel.session import Past, current_session_id, set_past
 
 _log = logging.getLogger("compact_otel")
 
@@ -69,6 +70,9 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         if not isinstance(items, list):
             reason, items = reason or "unsupported_input", []
         session_id = current_session_id() or _conversation(items)
+        tell = partial(manager.tell, session_id)
+        past = Past(storage=manager.storage, session_id=session_id, history=items, tell=tell)
+        set_past(past)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
         _log.error(
             "reading a model call failed with %s; it is sent unchanged", type(error).__name__

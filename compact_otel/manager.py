@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import TracerProvider, get_current_span
 
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
@@ -375,8 +375,15 @@ class CompactManager:
             rescue=rescue,
         )
 
+    def tell(self, session_id: str, event: events.Event) -> None:
+        """Give an event that belongs to no model call to the current span and the exporters."""
+        self._telling(session_id, CompactSpan(get_current_span())).tell(event)
+
+    def _telling(self, session_id: str, span: CompactSpan) -> Telling:
+        return Telling(session_id, span, self._parts.exporters, self._complaints)
+
     def _task(self, request: Request, job: Job, span: CompactSpan, *, observed: bool) -> _Task:
-        telling = Telling(request.session_id, span, self._parts.exporters, self._complaints)
+        telling = self._telling(request.session_id, span)
         return _Task(request=request, job=job, observed=observed, telling=telling)
 
     @staticmethod

@@ -105,11 +105,18 @@ def is_a(model: Any, *names: str) -> bool:
     return any(base.__name__ in names for base in type(model).__mro__)
 
 
+def _speaks_responses(model: Any) -> bool:
+    """Say whether a model's requests go to a Responses API; AnyLLM's do if its provider has one."""
+    if is_a(model, "AnyLLMModel"):
+        return bool(model._selected_api() == "responses")  # noqa: SLF001 - nothing public says it
+    return is_a(model, "OpenAIResponsesModel")
+
+
 def stands_back(call: ModelCall) -> str | None:
     """Say why the history of this call is not ours to change, None if it is."""
     if call.argument("previous_response_id") or call.argument("conversation_id"):
         return "server_managed"  # the input is only what is new
-    if not is_a(call.model, "OpenAIResponsesModel"):
+    if not _speaks_responses(call.model):
         return None  # other models drop the two settings below without a word
     settings = call.argument("model_settings")
     places: list[Mapping[str, Any]] = [
@@ -135,7 +142,7 @@ def context_of(call: ModelCall) -> CallContext:
     openai = is_a(model, "OpenAIResponsesModel", "OpenAIChatCompletionsModel")
     return CallContext(
         model=name if isinstance(name, str) else None,
-        api="responses" if is_a(model, "OpenAIResponsesModel") else "chat",
+        api="responses" if _speaks_responses(model) else "chat",
         provider="openai" if openai else None,
         instructions=instructions if isinstance(instructions, str) else None,
         tools=[

@@ -28,6 +28,7 @@ NAMES = {
     "compact",
     "instrument",
     "protect",
+    "recall_tool",
     "uninstrument",
 }
 
