@@ -1,14 +1,14 @@
 """The server without its sockets: a request comes in as JSON, a reply goes out.
 
 A transport reads a body, asks `Engine.respond`, waits `Reply.delay_s`, and writes the reply in its
-own way. HTTP is one; a websocket would send `Reply.events` as frames. Other endpoints of OpenAI
-would be further methods beside `respond`.
+own way: HTTP as a body or server-sent events, a websocket as frames. Each further endpoint is a
+method beside it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class RecordedRequest:
 
     Attributes:
         number: 1 for the first request since the server was made.
-        path: Path of the URL.
+        path: Path of the URL, behind `ws:` if the request came over a websocket.
         api: Which API it was for, None for a path that is no endpoint.
         body: The body as it came, None if it was no JSON.
         tokens: Input tokens, 0 if it was refused before it was measured.
@@ -147,18 +147,26 @@ class Engine:
     def respond(self, api: ApiName, path: str, body: Any) -> Reply:
         """Answer one request. Blocks as long as the behaviour does."""
         exchange = _Exchange(number=self._new_number(), path=path, api=api, body=body)
+        return self._exchanged(exchange, self._answer)
+
+    def compact(self, path: str, body: Any) -> Reply:
+        """Answer a request to compact a history, as the Responses API does; no model is played."""
+        exchange = _Exchange(number=self._new_number(), path=path, api="responses", body=body)
+        return self._exchanged(exchange, self._compacted)
+
+    def _exchanged(self, exchange: _Exchange, answer: Callable[[_Exchange], Reply]) -> Reply:
         error: ApiError | None = None
         try:
-            reply = self._answer(exchange)
+            reply = answer(exchange)
         except ApiError as raised:
             error = raised
             reply = self._refusal(exchange, error)
         self._record(
             RecordedRequest(
                 number=exchange.number,
-                path=path,
-                api=api,
-                body=body,
+                path=exchange.path,
+                api=exchange.api,
+                body=exchange.body,
                 tokens=exchange.tokens,
                 cached_tokens=exchange.cached_tokens,
                 status=reply.status,
@@ -203,6 +211,18 @@ class Engine:
         answer = dialect.answer(turn, output, usage)
         events = answer.events if body.get("stream") else None
         return Reply(body=answer.body, events=events, delay_s=step.delay_s)
+
+    def _compacted(self, exchange: _Exchange) -> Reply:
+        body = exchange.body
+        items = self._responses.admit(body)
+        call = call_context("responses", body)
+        exchange.tokens = self._meter.measure(items, call).total
+        exchange.tokens = self._window.admit("responses", body, exchange.tokens)
+        output = self._responses.compact(items)
+        usage = Usage(
+            input=exchange.tokens, cached=0, output=self._meter.output(output, call), reasoning=0
+        )
+        return Reply(body=self._responses.compaction(output, usage))
 
     def _play(self, exchange: _Exchange, items: Sequence[Item], call: CallContext) -> Step:
         """Ask the behaviour, and note what its step misses."""

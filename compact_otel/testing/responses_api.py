@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -85,6 +85,24 @@ class ResponsesApi:
         self._memory.keep(turn.body, response["id"], turn.items, output)
         return Answer(response, _events(response))
 
+    def compact(self, items: Sequence[Item]) -> list[Item]:
+        """Return what stands for a history: its user messages, and one item nobody can read."""
+        ident = self._ids.new("cmp")
+        content = _sealed(ident)
+        self._memory.encrypted.add(content)
+        messages = [self._said(item) for item in items if item.get("role") == "user"]
+        return [*messages, {"id": ident, "type": "compaction", "encrypted_content": content}]
+
+    def compaction(self, output: list[Item], usage: Usage) -> dict[str, Any]:
+        """Return the answer to a request to compact a history."""
+        return {
+            "id": self._ids.new("resp"),
+            "object": "response.compaction",
+            "created_at": int(time.time()),
+            "output": output,
+            "usage": _usage(usage, Step()),
+        }
+
     def overflow_events(
         self, body: Mapping[str, Any], error: ApiError, style: OverflowStyle
     ) -> Iterator[Event]:
@@ -102,9 +120,16 @@ class ResponsesApi:
 
     def _reasoning(self, *, encrypted: bool) -> Item:
         ident = self._ids.new("rs")
-        digest = hashlib.sha256(ident.encode()).hexdigest()
-        content = f"gAAAAAB{digest}==" if encrypted else None
+        content = _sealed(ident) if encrypted else None
         return {"id": ident, "type": "reasoning", "summary": [], "encrypted_content": content}
+
+    def _said(self, message: Item) -> Item:
+        """Return a user message as an output item."""
+        content = message["content"]
+        if isinstance(content, str):
+            content = [{"type": "input_text", "text": content}]
+        head = {"id": self._ids.new("msg"), "type": "message", "status": "completed"}
+        return {**head, "role": "user", "content": content}
 
     def _opened(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return a response in progress."""
@@ -133,6 +158,11 @@ class ResponsesApi:
             "usage": None,
             "metadata": body.get("metadata") or {},
         }
+
+
+def _sealed(ident: str) -> str:
+    """Return encrypted content that no other item has."""
+    return f"gAAAAAB{hashlib.sha256(ident.encode()).hexdigest()}=="
 
 
 def _usage(usage: Usage, step: Step) -> dict[str, Any]:

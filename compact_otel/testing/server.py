@@ -1,4 +1,4 @@
-"""The HTTP side: a server on 127.0.0.1, in a thread of its own, for as long as a `with` lasts."""
+"""The network side: a server on 127.0.0.1, in a thread of its own, as long as a `with` lasts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from compact_otel.core.protocols import TokenEstimator
 from compact_otel.testing.behaviour import ApiName, Miss, ModelBehaviour
@@ -25,13 +26,19 @@ from compact_otel.testing.engine import Engine, RecordedRequest, Reply
 from compact_otel.testing.errors import ApiError, invalid_url, no_api_key, unreadable_body
 from compact_otel.testing.metering import Meter
 from compact_otel.testing.stream import END_OF_CHAT_STREAM, event_text
+from compact_otel.testing.websocket import responses_endpoint
 from compact_otel.testing.window import OverflowStyle, Window
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _WORKERS = 64  # behaviours that can block at the same time
-_ENDPOINTS: dict[str, ApiName] = {"/v1/responses": "responses", "/v1/chat/completions": "chat"}
+_COMPACT = "/v1/responses/compact"
+_ENDPOINTS: dict[str, ApiName] = {
+    "/v1/responses": "responses",
+    "/v1/chat/completions": "chat",
+    _COMPACT: "responses",
+}
 
 
 class LocalOpenAI:
@@ -154,7 +161,7 @@ class _ServerThread:
             _application(engine, stopping),
             loop="asyncio",
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="off",
             log_config=None,  # a library that is tested with must not touch the process's logging
             access_log=False,
@@ -214,12 +221,16 @@ def _application(engine: Engine, stopping: asyncio.Event) -> Starlette:
             body = await _read(request)
         except ApiError as error:
             return _response(engine.refuse(api, path, error), api)
-        reply = await asyncio.to_thread(engine.respond, api, path, body)
+        respond = engine.compact if path == _COMPACT else partial(engine.respond, api)
+        reply = await asyncio.to_thread(respond, path, body)
+        await wait(reply)
+        return _response(reply, api)
+
+    async def wait(reply: Reply) -> None:
         if reply.delay_s:
             # Nobody waits for this answer any more once the server stops.
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), reply.delay_s)
-        return _response(reply, api)
 
     async def no_endpoint(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -227,7 +238,10 @@ def _application(engine: Engine, stopping: asyncio.Event) -> Starlette:
         return _response(engine.refuse(None, request.url.path, refusal), None)
 
     return Starlette(
-        routes=[Route(path, endpoint, methods=["POST"]) for path in _ENDPOINTS],
+        routes=[
+            *(Route(path, endpoint, methods=["POST"]) for path in _ENDPOINTS),
+            WebSocketRoute("/v1/responses", responses_endpoint(engine, wait)),
+        ],
         exception_handlers={404: no_endpoint, 405: no_endpoint},
     )
 
