@@ -11,18 +11,17 @@ import inspect
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
-from compact_otel.core.errors import InsufficientBudget, SummaryError
+from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.flow import (
     Effect,
     FlowResult,
@@ -41,6 +40,7 @@ from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, CompactResult, SessionStatus
 from compact_otel.driver import adrive, drive
+from compact_otel.flights import Flights
 from compact_otel.overflow import Overflow
 from compact_otel.parts import Parts
 from compact_otel.request import OnInsufficient, Request, as_it_came, given_back, untouched
@@ -56,9 +56,6 @@ _busy: ContextVar[bool] = ContextVar("compact_otel_busy", default=False)
 
 _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
-
-
-_Flights = dict[tuple[str, str], asyncio.Task[CompactResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +108,7 @@ class CompactManager:
         self._loaded: OrderedDict[str, None] = OrderedDict()
         self._windows = Windows(self.config.max_context_tokens)
         self._complaints = Complaints()
-        # By loop, weakly: a task belongs to its loop, and a forked child makes loops of its own.
-        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
+        self._flights: Flights[CompactResult] = Flights()
 
     def preflight(
         self, session_id: str, messages: Sequence[Any], *, call: CallContext | None = None
@@ -287,7 +283,7 @@ class CompactManager:
             return as_it_came(request, error)
 
     async def _arun(self, request: Request) -> CompactResult:
-        """Look at a call in a task of its own, one at a time for one history.
+        """Look at a call, one at a time for one history, whatever happens to the call.
 
         A call that is given up (a timeout, a guardrail, a cancelled run) leaves its compaction to
         finish: the SDK may try again with the same history, and finds it done. Two calls with one
@@ -295,23 +291,14 @@ class CompactManager:
         """
         if self._is_off(request):
             return untouched(request)
-        flight = None
-        try:
+
+        def look() -> tuple[Hashable, Coroutine[Any, Any, CompactResult]]:
             job = self._job(request)
-            flights = self._flights.setdefault(asyncio.get_running_loop(), {})
-            key = (job.memory.key, request.trigger)
-            while (running := flights.get(key)) is not None and not running.done():
-                await asyncio.wait({running})
-                job = self._job(request)  # which finds what the other one left
-            flight = flights[key] = asyncio.create_task(self._flown(request, job))
-            flight.add_done_callback(lambda done: _forget(flights, key, done))
-            return await asyncio.shield(flight)
+            return (job.memory.key, request.trigger), self._flown(request, job)
+
+        try:
+            return await self._flights.run(look)
         except InsufficientBudget:
-            raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if flight is not None and flight.cancelled() and not (task and task.cancelling()):
-                return as_it_came(request, SummaryError(str(error), reason="cancelled"))
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
             return as_it_came(request, error)
@@ -469,13 +456,6 @@ class CompactManager:
         warm_up = getattr(self._parts.estimator, "warm_up", None)
         if callable(warm_up) and not getattr(self._parts.estimator, "is_warm", True):
             await asyncio.to_thread(warm_up)
-
-
-def _forget(flights: _Flights, key: tuple[str, str], done: asyncio.Task[CompactResult]) -> None:
-    if flights.get(key) is done:
-        del flights[key]
-    if not done.cancelled():
-        done.exception()  # read, or asyncio complains where nobody waited any more
 
 
 def is_compacting() -> bool:
