@@ -118,7 +118,8 @@ Effect = events.Event | LoadCheckpoints | Summarize | SaveTranscript | SaveSumma
 class FlowResult:
     """What came out; the fields mean what they mean in `CompactResult`.
 
-    `history` is what the next call may start from, None if nothing was learned.
+    `history` is what the next call may start from, with the compaction in force; None if nothing
+    was learned.
     """
 
     view: View
@@ -131,7 +132,7 @@ class FlowResult:
 
     @property
     def replayed(self) -> Checkpoint | None:
-        """The earlier compaction that the history came with, None without one."""
+        """The compaction in force, None without one; of an earlier call if it was replayed."""
         return None if self.history is None else self.history.checkpoint
 
 
@@ -232,12 +233,14 @@ def _compact(
         yield _failure("verify", error, job.on_insufficient if short else "passthrough")
         return replace(unchanged, outcome="error", error=error)
     yield from _report(state, after, plan)
+    checkpoint = _checkpoint(job, state, after, made, keys)
     return replace(
         unchanged,
         view=after.view,
+        history=replace(job.memory.remembered(), checkpoint=checkpoint),
         outcome="compacted" if made.planned else "fallback",
         tokens_after=after.total,
-        archive=(yield from _store(job, state, after, made, dropped=dropped, keys=keys)),
+        archive=(yield from _store(job, checkpoint, dropped)),
     )
 
 
@@ -322,19 +325,13 @@ def _protected(state: Measured) -> str | None:
     return ", ".join(names) or None
 
 
-def _store(
-    job: Job,
-    before: Measured,
-    after: Measured,
-    made: Made,
-    *,
-    dropped: Sequence[int],
-    keys: Sequence[str],
-) -> Generator[Effect, Any, ArchiveReceipt | None]:
-    """Archive what the compaction replaced, and hold its checkpoint."""
+def _checkpoint(
+    job: Job, before: Measured, after: Measured, made: Made, keys: Sequence[str]
+) -> Checkpoint:
+    """Return the record of a compaction."""
     # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
     covered = max(set(range(len(job.items))) - set(after.view.kept)) + 1
-    checkpoint = Checkpoint(
+    return Checkpoint(
         key=keys[covered - 1],
         covered=covered,
         kept=tuple(index for index in after.view.kept if index < covered),
@@ -346,6 +343,12 @@ def _store(
         tokens_after=after.total,
         model=job.scale.call.model,
     )
+
+
+def _store(
+    job: Job, checkpoint: Checkpoint, dropped: Sequence[int]
+) -> Generator[Effect, Any, ArchiveReceipt | None]:
+    """Archive what the compaction replaced, and hold its checkpoint."""
     receipt = None
     if job.storage is not None:
         receipt = yield from _archive(job.storage, checkpoint, dropped)

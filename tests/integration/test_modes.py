@@ -218,3 +218,17 @@ async def test_a_replayed_call_says_which_summary_it_carries(exporter, tracer_pr
     assert replayed.attributes["compact.outcome"] == "replayed"
     for name in ("compact.summary.id", "compact.summary.version"):
         assert replayed.attributes[name] == made.attributes[name]
+
+
+@pytest.mark.parametrize("adapter", ["none", "memory"])
+def test_a_status_is_that_of_the_latest_compaction(adapter):
+    manager = CompactManager(
+        CompactConfig.load(max_context_tokens=WINDOW, storage={"adapter": adapter})
+    )
+    longer = [*LONG, *({**item, "content": item["content"] + " again"} for item in LONG)]
+    for version, history in enumerate((LONG, longer), start=1):
+        result = manager.preflight("s", history)
+        assert (result.outcome, result.summary_version) == ("compacted", version)
+        status = manager.status("s")
+        assert (status.version, status.summary) == (version, result.summary)
+        assert status.dropped == result.dropped
