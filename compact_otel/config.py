@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -37,21 +38,40 @@ class TelemetryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SummarizerConfig:
+    """How summaries are asked for.
+
+    Attributes:
+        timeout: Seconds after which the next summariser in line is asked. One that hung is left
+            out for a minute.
+    """
+
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        _seconds("summarizer.timeout", self.timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageConfig:
     """Where what is compacted away is kept.
 
     Attributes:
         adapter: `fs` stores files, `memory` keeps it until the process ends, `none` nothing.
         path: Folder of the `fs` adapter.
+        timeout: Seconds after which a call goes on without what it wanted to read or write. A
+            storage that hung is left out for a minute.
     """
 
     adapter: Literal["fs", "memory", "none"] = "fs"
     path: str = ".compact/archive"
+    timeout: float = 10.0
 
     def __post_init__(self) -> None:
         _one_of("storage.adapter", self.adapter, ("fs", "memory", "none"))
         if not isinstance(self.path, str) or not self.path:
             raise ConfigError(f"need a folder in `storage.path`, got {self.path!r}")
+        _seconds("storage.timeout", self.timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +87,7 @@ class CompactConfig:
             model names.
         policy: When to compact and what stays.
         telemetry: Where events go beside OpenTelemetry.
+        summarizer: How summaries are asked for.
         storage: Where what is compacted away is kept.
         on_insufficient_budget: What a model call does when what must stay does not fit:
             `passthrough` sends the input as it came, `raise` raises `InsufficientBudget`.
@@ -81,6 +102,7 @@ class CompactConfig:
     max_context_tokens: int | None = None
     policy: CompactPolicy = field(default_factory=CompactPolicy)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    summarizer: SummarizerConfig = field(default_factory=SummarizerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     on_insufficient_budget: Literal["passthrough", "raise"] = "passthrough"
 
@@ -122,6 +144,7 @@ class CompactConfig:
 _SECTIONS: dict[str, type[Any]] = {
     "policy": CompactPolicy,
     "telemetry": TelemetryConfig,
+    "summarizer": SummarizerConfig,
     "storage": StorageConfig,
 }
 
@@ -215,6 +238,11 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
 def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
     if value not in valid:
         raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
+
+
+def _seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigError(f"need seconds > 0 in `{name}`, got {value!r}")
 
 
 def _unknown(name: str, valid: list[str], section: str = "") -> str:

@@ -18,7 +18,8 @@ from typing import Any
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.types import CallContext
-from compact_otel.manager import CompactManager, is_compacting
+from compact_otel.engine.performing import is_compacting
+from compact_otel.manager import CompactManager
 from compact_otel.model_call import (
     ModelCall,
     context_of,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from types import MappingProxyType
 
 from opentelemetry import trace
@@ -17,6 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 
 from compact_otel.core import events
 from compact_otel.core.types import CallContext, Checkpoint, Outcome
+from compact_otel.patience import Patience
 from compact_otel.version import __version__
 
 SCOPE = "compact_otel"
@@ -111,6 +113,7 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "input_tokens": "compact.summary.input_tokens",
                 "tokens": "compact.summary.tokens",
                 "compression_ratio": "compact.summary.compression_ratio",
+                "prepared": "compact.summary.prepared",
             },
         ),
         events.PrunedMessages: EventSchema(
@@ -195,15 +198,27 @@ def attributes_of(event: events.Event) -> dict[str, AttributeValue]:
     return {name: value for name, value in values if value is not None}
 
 
-class CompactSpan:
-    """The span of one decision; costs nothing where nobody records."""
+_WHO = "the span"
 
-    def __init__(self, span: Span) -> None:
+
+class CompactSpan:
+    """The span of one decision; costs nothing where nobody records, and never stops a call.
+
+    Args:
+        span: The span.
+        patience: Calls it; its processors may fail or hang.
+    """
+
+    def __init__(self, span: Span, patience: Patience) -> None:
         self._span = span
+        self._patience = patience
         self._error_type: AttributeValue | None = None
 
     def add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
         """Record an event, and those of its facts that belong on the span."""
+        self._patience.call(_WHO, partial(self._add, name, attributes))
+
+    def _add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
         if not self._span.is_recording():
             return
         self._span.add_event(name, attributes)
@@ -224,6 +239,9 @@ class CompactSpan:
             outcome: How.
             replayed: The earlier compaction whose summary the call carries, if it does.
         """
+        self._patience.call(_WHO, partial(self._end, outcome, replayed))
+
+    def _end(self, outcome: Outcome, replayed: Checkpoint | None) -> None:
         if not self._span.is_recording():
             return
         self._span.set_attribute(OUTCOME, outcome)
@@ -240,8 +258,10 @@ class CompactSpan:
         self._error_type = type(error).__name__
         if isinstance(error, Exception):
             self.end("error")
-        elif self._span.is_recording():
-            self._span.set_attribute(ERROR_TYPE, self._error_type)
+        else:
+            self._patience.call(
+                _WHO, partial(self._span.set_attribute, ERROR_TYPE, self._error_type)
+            )
 
 
 class Telemetry:
@@ -249,12 +269,18 @@ class Telemetry:
 
     Args:
         tracer_provider: Where spans go; None for the global provider.
+        patience: Calls what the provider does with them.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
+    def __init__(self, tracer_provider: TracerProvider | None, patience: Patience) -> None:
+        self._patience = patience
         self._tracer = trace.get_tracer(
             SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
+
+    def current(self) -> CompactSpan:
+        """Return the span that is current, whoever made it."""
+        return CompactSpan(trace.get_current_span(), self._patience)
 
     @contextmanager
     def span(self, call: CallContext, *, observed: bool) -> Iterator[CompactSpan]:
@@ -271,16 +297,22 @@ class Telemetry:
             "gen_ai.conversation.id": call.conversation,
             "compact.mode": "observe" if observed else None,
         }
-        with self._tracer.start_as_current_span(
-            SPAN,
-            kind=SpanKind.INTERNAL,
-            attributes={name: value for name, value in known.items() if value is not None},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            told = CompactSpan(span)
+        attributes = {name: value for name, value in known.items() if value is not None}
+        span = self._patience.call(
+            _WHO,
+            partial(self._tracer.start_span, SPAN, kind=SpanKind.INTERNAL, attributes=attributes),
+        )
+        if not isinstance(span, Span):
+            yield CompactSpan(trace.INVALID_SPAN, self._patience)
+            return
+        told = CompactSpan(span, self._patience)
+        with trace.use_span(
+            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
+        ):
             try:
                 yield told
             except BaseException as error:
                 told.broken_off(error)
                 raise
+            finally:
+                self._patience.call(_WHO, span.end)

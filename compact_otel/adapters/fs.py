@@ -6,6 +6,7 @@
         summary-001.json                   what took its place, with its figures
         events.jsonl                       what happened, an event a line
         checkpoints.jsonl                  a checkpoint a line; the last one of a key counts
+      claim-0f3a....lock                 there while somebody compacts the conversation
 
 Rules it keeps, for threads and processes alike:
 
@@ -17,22 +18,28 @@ Rules it keeps, for threads and processes alike:
 4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
    redacted one would be another text. Rule 3 protects them.
+6. A claim is a lock of the operating system (see `claims`). Nothing that is stored depends on it.
 
 Whole files survive a power failure (fsync); of the appended lines the newest may be missing then.
-A process that is killed may leave a hidden `.tmp` file and a gap in the numbers behind.
+A process that is killed may leave a hidden `.tmp` file and a gap in the numbers behind, or an empty
+`.lock` file that locks nothing.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from compact_otel.adapters import claims
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -47,8 +54,11 @@ from compact_otel.core.errors import StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
 from compact_otel.redaction import Gate, Redactor, plain
 
+_log = logging.getLogger("compact_otel")
+
 _EVENTS = "events.jsonl"
 _CHECKPOINTS = "checkpoints.jsonl"
+_PAUSE_S = 0.05  # between two attempts to claim
 _SESSION = "session.json"  # only where the directory's name does not tell the session
 _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
 _NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
@@ -88,6 +98,7 @@ class FileStorage:
     ) -> None:
         self._root = Path(path).absolute()
         self._gate = (redactor or Redactor()) if redact else None
+        self._warned = False
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
         """Store a history under the session's next number, one item a line.
@@ -199,6 +210,59 @@ class FileStorage:
             found = map(_session_in, directories)
             return sorted(session_id for session_id in found if session_id is not None)
 
+    @contextmanager
+    def claim(self, session_id: str, key: str, timeout: float) -> Iterator[bool]:
+        """Keep others, in this process or another, from compacting a conversation meanwhile.
+
+        May be entered in one thread and left in another. The claim ends with this process at the
+        latest, however that ends; a forked child neither has nor ends it. Where the file system
+        knows no locks, this enters with False at once and warns once: nobody is kept away, and two
+        processes may pay for the same summary.
+
+        Args:
+            session_id: The session.
+            key: Names the conversation; those with other keys do not wait for it.
+            timeout: Seconds to wait for whoever has the claim; 0 tries once.
+
+        Yields:
+            True if the claim is held, False if it could not be had in time.
+
+        Raises:
+            StorageError: If the file for it cannot be opened or created.
+        """
+        claim = self._claimed(session_id, _claim_name(key), timeout)
+        try:
+            yield claim is not None
+        finally:
+            if claim is not None:
+                claims.let_go(claim)
+
+    def _claimed(self, session_id: str, file_name: str, timeout: float) -> object | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._writing(session_id, file_name) as directory:
+                try:
+                    claim = claims.hold(directory / file_name, _open_shared)
+                except OSError as error:
+                    if error.errno not in claims.UNSUPPORTED:
+                        raise
+                    (directory / file_name).unlink(missing_ok=True)
+                    self._warn(error)
+                    return None
+            left = deadline - time.monotonic()
+            if claim is not None or left <= 0:
+                return claim
+            time.sleep(min(_PAUSE_S, left))
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "the file system of the archive knows no locks (%s): processes that share it may "
+                "pay for the same summary twice",
+                errno.errorcode.get(error.errno or 0, error.errno),
+            )
+
     def _record(self, value: Any) -> bytes:
         data = plain(value)
         return json_line(data if self._gate is None else self._gate.value(data))
@@ -300,6 +364,11 @@ def _numbers(directory: Path, pattern: re.Pattern[str]) -> list[int]:
         return [int(match[1]) for entry in entries if (match := pattern.fullmatch(entry.name))]
 
 
+def _claim_name(key: str) -> str:
+    digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"claim-{digest[:16]}.lock"
+
+
 def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.tmp")
 
@@ -324,6 +393,10 @@ def _claim_next(directory: Path) -> tuple[int, int, Path]:
 
 def _create(path: Path) -> int:
     return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _open_shared(path: Path) -> int:
+    return _open(path, os.O_RDWR | os.O_CREAT)
 
 
 def _open(path: Path, flags: int) -> int:

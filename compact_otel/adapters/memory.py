@@ -6,10 +6,12 @@ import errno
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, Literal
 
+from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.adapters.forks import mutex
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -76,7 +78,8 @@ class MemoryStorage:
         self._max_bytes = max_bytes
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._size = 0
-        self._lock = Lock()
+        self._lock = mutex()
+        self._claims = ThreadClaims()
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
         """Store a history under the session's next number.
@@ -160,6 +163,23 @@ class MemoryStorage:
         """Return the ids of the sessions, sorted."""
         with self._lock:
             return sorted(self._sessions)
+
+    def claim(self, session_id: str, key: str, timeout: float) -> AbstractContextManager[bool]:
+        """Keep other threads of this process from compacting a conversation meanwhile.
+
+        May be entered in one thread and left in another. A forked child starts without claims, as
+        it has a memory of its own.
+
+        Args:
+            session_id: The session.
+            key: Names the conversation; those with other keys do not wait for it.
+            timeout: Seconds to wait for whoever has the claim; 0 tries once.
+
+        Returns:
+            A context manager that enters with True when the claim is held, with False if it could
+            not be had in time.
+        """
+        return self._claims.claim((session_id, key), timeout)
 
     def _existing(self, session_id: str) -> _Session:
         return self._sessions.get(session_id) or _Session()

@@ -98,7 +98,7 @@ class PolicyApplied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryCreated(Event):
-    """A summary was made of `input_messages` items that go."""
+    """A summary was made of `input_messages` items that go; `prepared` if ahead of time."""
 
     summary_id: str
     version: int
@@ -109,6 +109,7 @@ class SummaryCreated(Event):
     input_tokens: int
     tokens: int
     compression_ratio: float
+    prepared: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

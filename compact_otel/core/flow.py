@@ -1,10 +1,12 @@
 """One compaction from beginning to end, as a generator that yields what it needs from outside.
 
 The algorithm exists once; who drives it decides whether it waits in a thread or in an event loop
-(`compact_otel.manager`). The generator yields
+(`compact_otel.manager`). The generator yields the effects of `core.job`:
 
 * an `Event`: tell whoever listens; answer None;
 * `LoadCheckpoints`: put what the storage knows of the session into the ledger; answer None;
+* `Claim`: keep others from compacting the same conversation until this is over; answer None;
+* `TakePrepared`: answer a `Prepared`, or None if there is none;
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
 * `SaveTranscript`: store the history as it was; answer an `ArchiveReceipt`;
 * `SaveSummary`, `SaveCheckpoint`: store what came out; answer None.
@@ -15,125 +17,43 @@ instead. It does not raise: on a failure the view it returns is the one it was t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
-from compact_otel.core.errors import (
-    InsufficientBudget,
-    StorageError,
-    SummaryError,
-    VerificationError,
+from compact_otel.core.errors import InsufficientBudget, StorageError, VerificationError
+from compact_otel.core.job import (
+    Claim,
+    Effect,
+    FlowResult,
+    Job,
+    LoadCheckpoints,
+    Prepared,
+    SaveCheckpoint,
+    SaveSummary,
+    SaveTranscript,
+    TakePrepared,
 )
-from compact_otel.core.history import History, Recollection
-from compact_otel.core.items import is_protected, label_of
-from compact_otel.core.ledger import Ledger
-from compact_otel.core.measure import Measured, Scale
-from compact_otel.core.policy import SMALLEST_SUMMARY, Plan, make_plan
-from compact_otel.core.summary import Made, ask, usable
-from compact_otel.core.types import (
-    ArchiveReceipt,
-    Checkpoint,
-    Item,
-    Outcome,
-    SummaryRequest,
-    TriggerType,
+from compact_otel.core.making import (
+    adopted,
+    checkpoint_of,
+    circuit_open,
+    failure,
+    made,
+    planned,
+    report,
 )
+from compact_otel.core.measure import Measured
+from compact_otel.core.types import ArchiveReceipt, Checkpoint
 from compact_otel.core.verify import verify
 
+_PATIENCE = 3
+"""After so many compactions in a row that did not last, no model is asked for the next."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a compaction is asked to do, with everything it may use.
-
-    Attributes:
-        items: The history as it came, as mappings to read.
-        scale: What it is measured with, and the policy.
-        trigger: Who asks.
-        ledger: Earlier compactions.
-        memory: The history, with what is known of it from its last call.
-        summarizers: Names of the summarisers, in the order in which they are asked.
-        storage: Name of the storage adapter, None if nothing is stored.
-        new_id: Makes a random id.
-        stand_back: Why the call is not ours to change, None if it is.
-        on_insufficient: What the caller does if what must stay does not fit.
-        note: What the caller said, by hand.
-        rescue: What the provider refused, if this is a second attempt.
-    """
-
-    items: Sequence[Item]
-    scale: Scale
-    trigger: TriggerType
-    ledger: Ledger
-    memory: Recollection
-    summarizers: Sequence[str]
-    storage: str | None
-    new_id: Callable[[], str]
-    stand_back: str | None = None
-    on_insufficient: Literal["passthrough", "raise"] = "passthrough"
-    note: str | None = None
-    rescue: events.Rescue | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadCheckpoints:
-    """Put the session's stored checkpoints into the ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summarize:
-    """Ask a summariser."""
-
-    request: SummaryRequest
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class SaveTranscript:
-    """Store the history as it is before the compaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class SaveSummary:
-    """Store a summary with its figures, beside the transcript of the same step."""
-
-    step: int
-    checkpoint: Checkpoint
-    dropped: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class SaveCheckpoint:
-    """Hold a checkpoint, and store it if there is a storage."""
-
-    checkpoint: Checkpoint
-
-
-Effect = events.Event | LoadCheckpoints | Summarize | SaveTranscript | SaveSummary | SaveCheckpoint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowResult:
-    """What came out; the fields mean what they mean in `CompactResult`.
-
-    `history` is what the next call may start from, with the compaction in force; None if nothing
-    was learned.
-    """
-
-    view: View
-    outcome: Outcome
-    tokens_before: int = 0
-    tokens_after: int = 0
-    error: Exception | None = None
-    archive: ArchiveReceipt | None = None
-    history: History | None = None
-
-    @property
-    def replayed(self) -> Checkpoint | None:
-        """The compaction in force, None without one; of an earlier call if it was replayed."""
-        return None if self.history is None else self.history.checkpoint
+_SAME_CONVERSATION = 8
+"""Two histories that begin with so many equal items are taken for the same conversation."""
 
 
 def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
@@ -143,206 +63,175 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         return FlowResult(view=whole(job.items), outcome="skipped")
     if job.rescue is not None:
         yield job.rescue
-    memory = job.memory
     view = yield from _known(job)
     try:
-        tokens, fixed = memory.count(job.scale)
-        state = Measured.of(
-            job.scale,
-            view,
-            items=job.items,
-            item_tokens=tokens,
-            fixed=fixed,
-            instructions=memory.instructions,
-        )
+        state = _measured(job, view)
+        if _is_due(job, state):
+            latest = yield from _alone(job)
+            state = state if latest == view else state.seen_as(latest)
         seen, decision = state.estimate("before"), state.decision(job.trigger)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
-        yield _failure("estimate", error, "passthrough")
+        yield failure("estimate", error, "passthrough")
         return FlowResult(view=view, outcome="error", error=error)
     yield seen
     yield decision
     unchanged = FlowResult(
-        view=view,
-        history=memory.remembered(),
-        outcome="skipped" if view.summary is None else "replayed",
+        view=state.view,
+        history=job.memory.remembered(),
+        outcome="skipped" if state.view.summary is None else "replayed",
         tokens_before=state.total,
         tokens_after=state.total,
+        soon=state.limits.soon <= state.total < state.limits.trigger,
     )
     if decision.decision == "skip":
         return unchanged
     try:
-        return (yield from _compact(job, state, unchanged, memory.keys))
+        return (yield from _compacted(job, state, unchanged))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
-        yield _failure("assemble", error, "passthrough")
+        yield failure("assemble", error, "passthrough")
         return replace(unchanged, outcome="error", error=error)
 
 
-def _known(job: Job) -> Generator[Effect, Any, View]:
+def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
+    """Make the next compaction ahead of time, for `compaction` to take when it is due.
+
+    Nothing is put into force and nothing is stored. Only the first summariser is asked: where it
+    fails it is asked again when the compaction is due.
+    """
+    view = known_view(job)
+    result = FlowResult(view=view, outcome="error")
+    try:
+        state = _measured(job, view)
+        yield state.estimate("before")
+        yield state.decision(job.trigger)
+        # What comes until the compaction is due stays word for word, so that much less may stay.
+        to_come = max(0, state.limits.trigger - state.total)
+        to_do = planned(job, state, state.limits.less(to_come))
+        if to_do is None:
+            return replace(result, outcome="noop")
+        done = yield from made(job, state, to_do, (0,), note=False)
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is time to do it anew
+        yield failure("assemble", error, "passthrough")
+        return replace(result, error=error)
+    assert done.made.created is not None  # noqa: S101 - no note was asked for
+    return replace(
+        result,
+        outcome="prepared",
+        tokens_before=state.total,
+        tokens_after=done.after.total,
+        prepared=Prepared(
+            checkpoint=checkpoint_of(job, state, done),
+            plan=to_do.plan,
+            created=done.made.created,
+        ),
+    )
+
+
+def known_view(job: Job) -> View:
     """Return the history as the latest compaction of its beginning left it."""
-
-    def fits(checkpoint: Checkpoint) -> bool:
-        # What must stay changes with the policy, with flags, and with who spoke last in a fork.
-        try:
-            verify(job.items, whole(job.items), replay(job.items, checkpoint), job.scale.policy)
-        except Exception:  # noqa: BLE001 - a stored record may hold anything
-            return False
-        return True
-
-    checkpoint = job.memory.checkpoint(job.ledger, fits)
-    if checkpoint is None and job.storage is not None:
-        try:
-            yield LoadCheckpoints()
-        except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
-            yield _failure("archive", error, "passthrough")
-        checkpoint = job.memory.checkpoint(job.ledger, fits)
+    checkpoint = job.memory.checkpoint(job.ledger, lambda found: _fits(job, found))
     return whole(job.items) if checkpoint is None else replay(job.items, checkpoint)
 
 
-def _compact(
-    job: Job, state: Measured, unchanged: FlowResult, keys: Sequence[str]
-) -> Generator[Effect, Any, FlowResult]:
-    """Carry out a compaction that was decided on."""
-    view = state.view
-    frame_tokens = job.scale.summary(view.version + 1, "")
+def _fits(job: Job, checkpoint: Checkpoint) -> bool:
+    """Say whether a compaction may be replayed over the history as it is now."""
+    # What must stay changes with the policy, with flags, and with who spoke last in a fork.
     try:
-        plan = make_plan(
-            [job.items[index] for index in view.kept],
-            [state.item_tokens[index] for index in view.kept],
-            job.scale.policy,
-            state.limits,
-            trigger=job.trigger,
-            fixed_tokens=state.fixed.total,
-            frame_tokens=frame_tokens,
-            previous_tokens=state.summary_tokens,
-        )
-    except InsufficientBudget as error:
-        yield _failure("decide", error, job.on_insufficient)
-        return replace(unchanged, outcome="error", error=error)
-    if plan is None:
-        return replace(unchanged, outcome="noop")
-    kept = tuple(view.kept[position] for position in plan.kept)
-    dropped = tuple(view.kept[position] for position in plan.dropped)
-    request, version = ask(state, plan, kept, dropped, frame_tokens=frame_tokens, note=job.note)
-    made = yield from _summary(job, request, version, sum(state.item_tokens[i] for i in dropped))
-    after = state.seen_as(View(kept=kept, summary=made.text, version=made.version))
+        verify(job.items, whole(job.items), replay(job.items, checkpoint), job.scale.policy)
+    except Exception:  # noqa: BLE001 - a stored record may hold anything
+        return False
+    return True
+
+
+def _known(job: Job) -> Generator[Effect, Any, View]:
+    """Return the known view; the storage is asked only where the ledger knows nothing."""
+    view = known_view(job)
+    if view.summary is None and job.storage is not None:
+        return (yield from _loaded(job, LoadCheckpoints()))
+    return view
+
+
+def _loaded(job: Job, load: LoadCheckpoints) -> Generator[Effect, Any, View]:
     try:
-        verify(job.items, view, after.view, job.scale.policy)
-        _check_size(state, after)
-    except (VerificationError, InsufficientBudget) as error:
-        short = isinstance(error, InsufficientBudget)
-        yield _failure("verify", error, job.on_insufficient if short else "passthrough")
-        return replace(unchanged, outcome="error", error=error)
-    yield from _report(state, after, plan)
-    checkpoint = _checkpoint(job, state, after, made, keys)
-    return replace(
-        unchanged,
-        view=after.view,
-        history=replace(job.memory.remembered(), checkpoint=checkpoint),
-        outcome="compacted" if made.planned else "fallback",
-        tokens_after=after.total,
-        archive=(yield from _store(job, checkpoint, dropped)),
-    )
+        yield load
+    except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
+        yield failure("archive", error, "passthrough")
+    return known_view(job)
 
 
-def _summary(
-    job: Job, request: SummaryRequest, version: int, source_tokens: int
-) -> Generator[Effect, Any, Made]:
-    """Get a summary that can be used, or a note that says what is gone."""
-    ident = job.new_id()
-    asked = job.summarizers if request.max_tokens >= SMALLEST_SUMMARY else ()
-    for attempt, name in enumerate(asked):
-        try:
-            summary = usable((yield Summarize(request, attempt)), request)
-        except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
-            last = attempt + 1 == len(asked)
-            yield _failure("summarize", error, "policy_pruning" if last else "extractive")
-            continue
-        tokens = request.count_text(summary.text)
-        yield events.SummaryCreated(
-            summary_id=ident,
-            version=version,
-            strategy=request.strategy,
-            summarizer=name,
-            model=summary.model,
-            input_messages=len(request.items),
-            input_tokens=source_tokens,
-            tokens=tokens,
-            compression_ratio=tokens / max(1, source_tokens),
-        )
-        return Made(text=summary.text, version=version, id=ident, by=name, planned=attempt == 0)
-    return Made.note(request, version, ident)
-
-
-def _check_size(before: Measured, after: Measured) -> None:
-    """Hold the result against the numbers it was made for.
+def _measured(job: Job, view: View) -> Measured:
+    """Count the call.
 
     Raises:
-        InsufficientBudget: If the result is over the budget.
-        VerificationError: If it is no smaller than what it replaces.
+        Exception: Whatever the estimator raises.
     """
-    if after.total >= before.total:
-        raise VerificationError(f"the result has {after.total} tokens, {before.total} before")
-    if after.total > after.limits.budget:
-        raise InsufficientBudget(
-            needed=after.total,
-            budget=after.limits.budget,
-            guidance="the summary came out longer than planned; lower `policy.target_pct`",
-        )
-
-
-def _report(before: Measured, after: Measured, plan: Plan) -> Generator[Effect, Any, None]:
-    """Say what was kept and dropped."""
-    yield events.PolicyApplied(
-        step=plan.step,
-        keep_recent_turns=plan.keep_recent_turns,
-        keep_tool_io_pairs=plan.keep_tool_io_pairs,
-        tokens_before=before.total,
-        tokens_after=after.total,
-        messages_before=before.length,
-        messages_after=after.length,
+    tokens, fixed = job.memory.count(job.scale)
+    return Measured.of(
+        job.scale,
+        view,
+        items=job.items,
+        item_tokens=tokens,
+        fixed=fixed,
+        instructions=job.memory.instructions,
     )
-    yield events.PrunedMessages(
-        pruned=len(plan.dropped),
-        pinned=plan.pinned,
-        protected=_protected(after),
-        recent_turns=plan.recent_turns,
-        tool_pairs=plan.tool_pairs,
-        tokens_removed=before.total - after.total,
-        messages_before=before.length,
-        messages_after=after.length,
+
+
+def _is_due(job: Job, state: Measured) -> bool:
+    return state.decision(job.trigger).decision == "compact"
+
+
+def _alone(job: Job) -> Generator[Effect, Any, View]:
+    """Wait until nobody else compacts this conversation, and return what they left."""
+    try:
+        yield Claim(job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1])
+    except Exception as error:  # noqa: BLE001 - at worst two pay for the same summary
+        yield failure("archive", error, "passthrough")
+    if job.storage is None:
+        return known_view(job)
+    return (yield from _loaded(job, LoadCheckpoints(anew=True)))
+
+
+def _compacted(
+    job: Job, state: Measured, unchanged: FlowResult
+) -> Generator[Effect, Any, FlowResult]:
+    """Carry out a compaction that was decided on, with what was prepared for it if that fits."""
+    ready = (yield TakePrepared()) if job.trigger == "preflight" else None
+    done = adopted(job, state, ready) if isinstance(ready, Prepared) else None
+    if done is not None and ready is not None:
+        yield replace(ready.created, prepared=True)
+    else:
+        try:
+            to_do = planned(job, state, state.limits)
+        except InsufficientBudget as error:
+            yield failure("decide", error, job.on_insufficient)
+            return replace(unchanged, outcome="error", error=error)
+        if to_do is None:
+            return replace(unchanged, outcome="noop")
+        attempts = yield from _attempts(job)
+        try:
+            done = yield from made(job, state, to_do, attempts)
+        except (VerificationError, InsufficientBudget) as error:
+            short = isinstance(error, InsufficientBudget)
+            yield failure("verify", error, job.on_insufficient if short else "passthrough")
+            return replace(unchanged, outcome="error", error=error)
+    yield from report(state, done)
+    checkpoint = checkpoint_of(job, state, done)
+    return replace(
+        unchanged,
+        view=done.after.view,
+        history=job.memory.compacted(checkpoint),
+        outcome="compacted" if done.made.planned else "fallback",
+        tokens_after=done.after.total,
+        archive=(yield from _store(job, checkpoint, done.dropped)),
     )
-    yield after.estimate("after")
 
 
-def _protected(state: Measured) -> str | None:
-    """Return what is marked as protected, by index and label."""
-    flag = state.scale.policy.protected_flag
-    names = []
-    for index in state.view.kept:
-        if is_protected(state.items[index], flag):
-            label = label_of(state.items[index])
-            names.append(str(index) if label is None else f"{index}:{label}")
-    return ", ".join(names) or None
-
-
-def _checkpoint(
-    job: Job, before: Measured, after: Measured, made: Made, keys: Sequence[str]
-) -> Checkpoint:
-    """Return the record of a compaction."""
-    # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
-    covered = max(set(range(len(job.items))) - set(after.view.kept)) + 1
-    return Checkpoint(
-        key=keys[covered - 1],
-        covered=covered,
-        kept=tuple(index for index in after.view.kept if index < covered),
-        summary=made.text,
-        version=made.version,
-        summary_id=made.id,
-        strategy=job.scale.policy.strategy,
-        tokens_before=before.total,
-        tokens_after=after.total,
-        model=job.scale.call.model,
-    )
+def _attempts(job: Job) -> Generator[Effect, Any, Sequence[int]]:
+    """Return which summarisers are asked: no model where compactions stopped helping."""
+    if job.memory.short_lived < _PATIENCE:
+        return range(len(job.writers))
+    yield circuit_open()
+    return [number for number, writer in enumerate(job.writers) if writer.immediate]
 
 
 def _store(
@@ -355,7 +244,7 @@ def _store(
     try:
         yield SaveCheckpoint(checkpoint)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
-        yield _failure("archive", error, "passthrough")
+        yield failure("archive", error, "passthrough")
     return receipt
 
 
@@ -367,11 +256,14 @@ def _archive(
         receipt = _receipt((yield SaveTranscript()))
         yield SaveSummary(receipt.step, checkpoint, dropped)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
-        kind = type(error).__name__
+        told = failure("archive", error, "passthrough")
         yield events.Archival(
-            archive_id=checkpoint.summary_id, adapter=adapter, redacted=False, error_type=kind
+            archive_id=checkpoint.summary_id,
+            adapter=adapter,
+            redacted=False,
+            error_type=told.error_type,
         )
-        yield _failure("archive", error, "passthrough")
+        yield told
         return None
     yield events.Archival(
         archive_id=receipt.id,
@@ -388,23 +280,3 @@ def _receipt(answer: Any) -> ArchiveReceipt:
         return answer
     got = type(answer).__name__
     raise StorageError(f"need an ArchiveReceipt from `save_transcript`, got {got}")
-
-
-# Our own sentences, so that no text of a conversation or of a provider gets into telemetry.
-_SENTENCES: dict[events.Stage, str] = {
-    "estimate": "the tokens of the call could not be estimated",
-    "decide": "what must stay does not fit into the budget",
-    "summarize": "a summariser gave nothing usable",
-    "assemble": "the compaction stopped unexpectedly",
-    "verify": "the result broke a rule and was thrown away",
-    "archive": "the archive could not be read or written",
-}
-
-
-def _failure(
-    stage: events.Stage, error: Exception, fallback: events.FailureFallback
-) -> events.Failure:
-    reason = error.reason if isinstance(error, SummaryError) else type(error).__name__
-    return events.Failure(
-        stage=stage, fallback=fallback, error_type=reason, message=_SENTENCES[stage]
-    )

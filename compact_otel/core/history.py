@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compact_otel.core.items import newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item
+
+_SHORT = 2
+"""A compaction that is followed by another within so many model calls did not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class History:
         fixed: Tokens beside them.
         checkpoint: The compaction that was replayed over it.
         generation: State of the ledger in which that one was found.
+        calls: Model calls since the last compaction.
+        short_lived: Compactions in a row that each lasted for a few calls only.
     """
 
     items: list[Any]
@@ -41,6 +46,8 @@ class History:
     fixed: FixedTokens | None = None
     checkpoint: Checkpoint | None = None
     generation: int = -1
+    calls: int = 0
+    short_lived: int = 0
 
 
 class Histories:
@@ -98,6 +105,18 @@ class Recollection:
         self._generation = -1
 
     @property
+    def _grown(self) -> bool:
+        """Whether this is the known history, with or without something behind it."""
+        return self._known is not None and self._same == len(self._known.items)
+
+    @property
+    def short_lived(self) -> int:
+        """How many compactions in a row did not last, if the one in force ends now."""
+        if self._known is None or not self._grown or self._known.checkpoint is None:
+            return 0
+        return self._known.short_lived + 1 if self._known.calls <= _SHORT else 0
+
+    @property
     def key(self) -> str:
         """The key of the whole history, '' if it is empty."""
         return self.keys[-1] if self.keys else ""
@@ -126,8 +145,7 @@ class Recollection:
         only if that is a user message or a compaction, and the first of these settles them.
         """
         known = self._known
-        grown = known is not None and self._same == len(known.items)
-        if known is None or known.tokens is None or known.call is None or not grown:
+        if known is None or known.tokens is None or known.call is None or not self._grown:
             return 0
         same_model = (known.call.model, known.call.api) == (scale.call.model, scale.call.api)
         if not same_model or not getattr(scale.estimator, "incremental", False):
@@ -152,7 +170,7 @@ class Recollection:
         if (
             known is not None
             and known.generation == ledger.generation
-            and self._same == len(known.items)
+            and self._grown
             and not self._has_new("compaction")
         ):
             # What is new lies behind all that the record speaks of, so it fits as it did.
@@ -164,6 +182,7 @@ class Recollection:
 
     def remembered(self) -> History:
         """Return what the next call may start from."""
+        known = self._known if self._grown else None
         old = [] if self._known is None else self._known.items[: self._same]
         return History(
             items=[*old, *map(_copied, self.items[self._same :])],
@@ -174,6 +193,14 @@ class Recollection:
             fixed=self._fixed,
             checkpoint=self._checkpoint,
             generation=self._generation,
+            calls=0 if known is None else known.calls + 1,
+            short_lived=0 if known is None else known.short_lived,
+        )
+
+    def compacted(self, checkpoint: Checkpoint) -> History:
+        """Return what the next call may start from, with a new compaction in force."""
+        return replace(
+            self.remembered(), checkpoint=checkpoint, calls=0, short_lived=self.short_lived
         )
 
 

@@ -96,6 +96,10 @@ class Ledger:
         while len(self._checkpoints) > self._limit:
             self._checkpoints.popitem(last=False)
 
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """Say whether this very checkpoint is held."""
+        return self._checkpoints.get(checkpoint.key) == checkpoint
+
     def find(self, keys: Sequence[str], fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
         """Return the checkpoint that covers the longest prefix of a history and fits it.
 

@@ -41,8 +41,15 @@ _LARGEST_SHARE = 0.5
 
 Reason = Literal[
     "trigger_reached", "buffer_reached", "window_exceeded", "manual", "context_overflow",
-    "below_trigger",
+    "below_trigger", "soft_trigger_reached",
 ]  # fmt: skip
+
+
+_REASONS: dict[TriggerType, Reason] = {
+    "manual": "manual",
+    "reactive": "context_overflow",
+    "background": "soft_trigger_reached",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,18 @@ class Limits:
         trigger: Compact at this estimate.
         target: Aim for this estimate.
         budget: The most a result may have.
+        soon: Prepare the next compaction from this estimate on; not below `trigger`, then never.
     """
 
     trigger: int
     target: int
     budget: int
+    soon: int
+
+    def less(self, tokens: int) -> Limits:
+        """Return the limits for a result that will grow by so many tokens before it is used."""
+        target, budget = self.target - tokens, self.budget - tokens
+        return replace(self, target=max(1, target), budget=max(1, budget))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,20 +110,22 @@ def limits(policy: CompactPolicy, window: Window) -> Limits:
     if window.source == "learned":  # set for another window, it could leave nothing of this one
         buffer = min(buffer, limit // 4)
     budget = max(1, limit - buffer)
-    # Where the buffer lowers the trigger, the target goes down with it: a result at the trigger
-    # would be compacted again on the next call.
-    lowered = int(budget * policy.target_pct / policy.trigger_pct)
+    # Where the buffer lowers the trigger, the others go down with it: a result at the trigger would
+    # be compacted again on the next call.
+    full = min(limit, budget / policy.trigger_pct)
+    trigger = min(budget, int(limit * policy.trigger_pct))
     return Limits(
-        trigger=min(budget, int(limit * policy.trigger_pct)),
-        target=min(int(limit * policy.target_pct), lowered),
+        trigger=trigger,
+        target=int(full * policy.target_pct),
         budget=budget,
+        soon=int(full * policy.soft_trigger_pct) if policy.soft_trigger_pct else trigger,
     )
 
 
 def trigger_reason(tokens: int, trigger: TriggerType, limits_: Limits, window: Window) -> Reason:
     """Say why a call of `tokens` is compacted, or `below_trigger` if it is not."""
     if trigger != "preflight":
-        return "manual" if trigger == "manual" else "context_overflow"
+        return _REASONS[trigger]
     if tokens > window.input_limit:
         return "window_exceeded"
     if tokens >= limits_.budget:
@@ -198,7 +214,8 @@ def make_plan(
     before = fixed_tokens + previous_tokens + sum(tokens)
     previous_tokens += sum(entry.tokens for entry in ranked if entry.rank == _FOLDED)
     target = limits_.target
-    if trigger != "preflight":
+    demanded = trigger in ("manual", "reactive")
+    if demanded:
         target = min(target, int(before * policy.target_pct))
     plan, removed, largest = None, 0, 0
     for step, (turns, pairs) in enumerate(_reductions(policy)):
@@ -217,7 +234,7 @@ def make_plan(
     # Over the target whatever is dropped: half of the room stays free, or the very next call would
     # compact again and break the provider's prompt cache.
     tight = min(largest, max(room // 2, min(room, SMALLEST_SUMMARY + frame_tokens)))
-    forced = trigger != "preflight" or before > limits_.budget
+    forced = demanded or before > limits_.budget
     worth = forced or before - plan.kept_tokens - tight >= policy.min_saving_pct * before
     if plan.dropped and gains and worth and tight >= SMALLEST_SUMMARY + frame_tokens:
         return replace(plan, summary_budget=tight)

@@ -7,6 +7,7 @@ Each is a Protocol: a class with these methods fits, nothing is inherited or reg
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from compact_otel.core.types import (
@@ -99,6 +100,32 @@ class StorageAdapter(Protocol):
 
     def load_checkpoints(self, session_id: str) -> Sequence[Checkpoint]:
         """Return the session's checkpoints, oldest first; none is an empty sequence."""
+        ...
+
+
+@runtime_checkable
+class ClaimingStorage(Protocol):
+    """A storage that several processes share, so that they do not pay twice for one summary.
+
+    What a `StorageAdapter` may have besides. One without this method is shared as well, but two
+    processes that compact the same history at the same time each ask for a summary.
+    """
+
+    def claim(self, session_id: str, key: str, timeout: float) -> AbstractContextManager[bool]:
+        """Keep others from compacting a conversation meanwhile.
+
+        Entered in one thread and perhaps left in another. A claim ends with its holder's process,
+        however that ends.
+
+        Args:
+            session_id: The session.
+            key: How the conversation begins; others under the same session do not wait for it.
+            timeout: Seconds to wait for whoever has the claim.
+
+        Returns:
+            A context manager that enters with True when the claim is held, with False if it could
+            not be had in time.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from compact_otel.core import frame
 from compact_otel.core.assemble import View
 from compact_otel.core.errors import SummaryError
+from compact_otel.core.events import SummaryCreated
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import Plan
 from compact_otel.core.types import Item, Summary, SummaryRequest
@@ -22,14 +23,14 @@ class Made:
         text: The text, without its frame.
         version: The N of the frame.
         id: Random id, for telemetry.
-        by: Name of the summariser, None if the text is only a note that items are gone.
+        created: The event that tells of it, None if the text is only a note that items are gone.
         planned: Whether the summariser that was to write it did.
     """
 
     text: str
     version: int
     id: str
-    by: str | None
+    created: SummaryCreated | None
     planned: bool
 
     @classmethod
@@ -38,7 +39,7 @@ class Made:
         note = f"{len(request.items)} earlier items were removed without a summary."
         known = [] if request.previous_summary is None else [request.previous_summary]
         text = "\n".join([*known, note])
-        return cls(text=text, version=version, id=ident, by=None, planned=False)
+        return cls(text=text, version=version, id=ident, created=None, planned=False)
 
 
 def ask(

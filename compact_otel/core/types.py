@@ -17,8 +17,8 @@ Item = Mapping[str, Any]
 
 Strategy = Literal["task_state", "brief", "decision_log", "code_delta"]
 SummaryRole = Literal["assistant", "user"]
-TriggerType = Literal["preflight", "manual", "reactive"]
-Outcome = Literal["skipped", "replayed", "compacted", "fallback", "noop", "error"]
+TriggerType = Literal["preflight", "manual", "reactive", "background"]
+Outcome = Literal["skipped", "replayed", "prepared", "compacted", "fallback", "noop", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,9 @@ class CompactPolicy:
             minus the model's output reserve).
         target_pct: Aim for this share of the input limit. Well below `trigger_pct`, or every turn
             would compact again and break the provider's prompt cache.
+        soft_trigger_pct: From this share of the input limit on, the next summary is written in the
+            background, so that no call waits for it when it is due. 0, or not below `trigger_pct`:
+            never. A summariser that needs no model is not asked ahead.
         min_saving_pct: A call that still fits is left alone, before a summariser is asked, if
             compacting it would save less than this share of it.
         hard_cap_buffer: Tokens kept free below the input limit whatever the shares say.
@@ -87,6 +90,7 @@ class CompactPolicy:
 
     trigger_pct: float = 0.85
     target_pct: float = 0.5
+    soft_trigger_pct: float = 0.7
     min_saving_pct: float = 0.1
     hard_cap_buffer: int = 1500
     keep_recent_turns: int = 6
@@ -107,6 +111,8 @@ class CompactPolicy:
             "`policy.target_pct` < `policy.trigger_pct` (or every turn would compact again)",
             (self.target_pct, self.trigger_pct),
         )
+        soft = self.soft_trigger_pct
+        _need(_is_number(soft) and 0 <= soft <= 1, "0 <= `policy.soft_trigger_pct` <= 1", soft)
         saving = self.min_saving_pct
         _need(_is_number(saving) and 0 <= saving < 1, "0 <= `policy.min_saving_pct` < 1", saving)
         for name, least in (

@@ -13,6 +13,7 @@ from opentelemetry.trace import get_current_span
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.events import Recall
 from compact_otel.core.measure import name_of
+from compact_otel.patience import Patience
 from compact_otel.recall.archive import (
     TOOL_NAME,
     Answer,
@@ -133,7 +134,7 @@ def _tell(past: Past | None, event: Recall) -> None:
         if past is not None and past.tell is not None:
             past.tell(event)
         else:
-            span = CompactSpan(get_current_span())
+            span = CompactSpan(get_current_span(), Patience())
             span.add(SCHEMA[type(event)].name, attributes_of(event))
 
 

@@ -38,6 +38,7 @@ class ExtractiveSummarizer:
     """
 
     name = "extractive"
+    immediate = True  # no model, no network: nothing is gained by asking ahead
 
     def summarize(self, request: SummaryRequest) -> Summary:
         """Return the best note that fits into `request.max_tokens` by `request.count_text`.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import compact_otel
-from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
+from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig, TelemetryConfig
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -28,11 +28,15 @@ def test_every_python_block_of_the_readme_runs(block):
 
 def test_the_readme_lists_every_setting_with_its_default():
     config = CompactConfig()
-    sections = {"telemetry": TelemetryConfig(), "storage": StorageConfig()}
+    sections = {
+        "telemetry": TelemetryConfig(),
+        "summarizer": SummarizerConfig(),
+        "storage": StorageConfig(),
+    }
     names = {name for name, _ in SETTINGS}
     policy = set(config.policy.__slots__)
     nested = {f"{name}.{field}" for name, part in sections.items() for field in part.__slots__}
-    top = set(config.__slots__) - {"policy", "telemetry", "storage", "model"}
+    top = set(config.__slots__) - {"policy", "model", *sections}
     assert names == policy | nested | top
     for name, shown in SETTINGS:
         section, _, field = name.rpartition(".")

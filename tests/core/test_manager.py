@@ -15,7 +15,8 @@ from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
 from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget, SummaryError
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Message, Summary
-from compact_otel.manager import CompactManager, is_compacting
+from compact_otel.engine.performing import is_compacting
+from compact_otel.manager import CompactManager
 from compact_otel.overflow import Overflow
 from tests.histories import (
     AsyncSummarizer,
@@ -743,7 +744,7 @@ def test_the_call_context_is_used_as_it_is_given():
 
 
 def test_checkpoints_of_sessions_beyond_the_limit_are_read_again(monkeypatch):
-    monkeypatch.setattr("compact_otel.manager._KNOWN_SESSIONS", 1)
+    monkeypatch.setattr("compact_otel.engine.known._SESSIONS", 1)
     storage = Storage()
     made = manager(900, storage=storage)
     for name in ("a", "a", "b", "a"):

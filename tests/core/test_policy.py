@@ -30,7 +30,7 @@ def plan(items, tokens=100, *, target, budget=None, trigger="preflight", **chang
         items,
         each,
         policy(**changes),
-        Limits(trigger=10**6, target=target, budget=budget or 10**6),
+        Limits(trigger=10**6, target=target, budget=budget or 10**6, soon=10**6),
         trigger=trigger,
         fixed_tokens=fixed,
         frame_tokens=50,

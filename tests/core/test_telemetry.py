@@ -392,7 +392,7 @@ def test_a_span_that_fails_costs_nothing_but_a_line_in_the_log(traced, caplog, m
     result = traced(900).preflight("s", talk(12))
     assert result.outcome == "compacted"
     (record,) = caplog.records
-    assert record.getMessage() == "the span failed with RuntimeError; events go on without it"
+    assert record.getMessage() == "the span failed with RuntimeError; calls go on without it"
 
 
 def test_an_exporter_that_fails_is_named_once(caplog):
@@ -404,7 +404,7 @@ def test_an_exporter_that_fails_is_named_once(caplog):
     for _ in range(3):
         assert made.preflight("s", talk(12)).error is None
     (record,) = caplog.records
-    assert record.getMessage() == "exporter Broken failed with ValueError; events go on without it"
+    assert record.getMessage() == "exporter Broken failed with ValueError; calls go on without it"
 
 
 # No word of the conversation.

@@ -90,6 +90,10 @@ async def test_without_us_the_session_dies_of_its_window(form, streamed):
     assert died.value.code == "context_length_exceeded"
 
 
+def is_ahead(span):
+    return span.attributes["compact.trigger.type"] == "background"
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("form", list(MODELS))
 async def test_with_us_it_lives_and_pays_for_one_summary_a_compaction(
@@ -105,7 +109,7 @@ async def test_with_us_it_lives_and_pays_for_one_summary_a_compaction(
     with LocalOpenAI(looks_up_then_answers, context_window=WINDOW) as api:
         await converse(api, MODELS[form], streamed=streamed)
 
-    spans = exporter.get_finished_spans()
+    spans = [span for span in exporter.get_finished_spans() if not is_ahead(span)]
     outcomes = [span.attributes["compact.outcome"] for span in spans]
     compactions = outcomes.count("compacted")
     whole = spans[-1].attributes["compact.tokens.history"]
@@ -113,7 +117,8 @@ async def test_with_us_it_lives_and_pays_for_one_summary_a_compaction(
     assert whole > 3 * WINDOW
     assert {request.status for request in api.requests} == {200}
     assert set(outcomes) == {"skipped", "compacted", "replayed"}
-    assert summarizer.calls == compactions >= 3
+    assert compactions >= 3
+    assert summarizer.calls - compactions in (0, 1)  # the last one may be ready and not yet due
 
     for span, (before, after) in zip(spans[1:], pairwise(api.requests), strict=True):
         prefix_held = sent(after)[: len(sent(before))] == sent(before)

@@ -22,7 +22,9 @@ def planned(items):
         items,
         tokens,
         POLICY,
-        Limits(trigger=len(items) * 8, target=len(items), budget=len(items) * 9),
+        Limits(
+            trigger=len(items) * 8, target=len(items), budget=len(items) * 9, soon=len(items) * 7
+        ),
         trigger="preflight",
         fixed_tokens=0,
         frame_tokens=60,

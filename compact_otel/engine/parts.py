@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from compact_otel.config import CompactConfig
 from compact_otel.core.errors import ConfigError
+from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
+from compact_otel.core.types import CallContext, FixedTokens, Item
 
 
 class Parts:
@@ -35,6 +37,7 @@ class Parts:
         exporters: Sequence[Exporter] | None = None,
     ) -> None:
         _fits("config", config, CompactConfig)
+        self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.summarizers = _summarizers(summarizer)
         self.storage = _storage(config) if storage is None else storage
@@ -45,6 +48,11 @@ class Parts:
             _fits("storage", self.storage, StorageAdapter)
         for exporter in self.exporters:
             _fits("exporters", exporter, Exporter)
+
+
+def is_own(part: object) -> bool:
+    """Say whether a part is one of this package's, which are known not to block."""
+    return type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _fits(name: str, part: object, kind: type) -> None:
@@ -92,3 +100,25 @@ def _exporters(config: CompactConfig) -> tuple[Exporter, ...]:
 
         return (ConsoleExporter(),)
     return ()
+
+
+class Hung:
+    """Stands in for an estimator that hangs.
+
+    Args:
+        estimator: That estimator.
+    """
+
+    def __init__(self, estimator: TokenEstimator) -> None:
+        self.name = name_of(estimator)
+        self._error = TimeoutError(f"the estimator {self.name} hung a moment ago")
+
+    def count_items(self, items: Sequence[Item], call: CallContext) -> Sequence[int]:
+        """Raise TimeoutError."""
+        del items, call
+        raise self._error
+
+    def count_fixed(self, call: CallContext) -> FixedTokens:
+        """Raise TimeoutError."""
+        del call
+        raise self._error

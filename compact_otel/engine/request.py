@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from compact_otel.core.assemble import summary_item
 from compact_otel.core.errors import InsufficientBudget
-from compact_otel.core.flow import FlowResult
+from compact_otel.core.job import FlowResult
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CallContext, CompactResult, Message, TriggerType
 from compact_otel.overflow import Overflow

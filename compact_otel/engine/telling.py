@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter
+from compact_otel.patience import Patience
 from compact_otel.telemetry import SCHEMA, CompactSpan, attributes_of
-
-_log = logging.getLogger("compact_otel")
-
-
-class Complaints:
-    """Logs each failing listener once."""
-
-    def __init__(self) -> None:
-        self._made: set[str] = set()
-
-    def make(self, what: str, error: Exception) -> None:
-        """Say that a listener failed. The error's text may quote a conversation, so not that."""
-        if what not in self._made:
-            self._made.add(what)
-            kind = type(error).__name__
-            _log.warning("%s failed with %s; events go on without it", what, kind)
 
 
 class Telling:
@@ -36,7 +21,7 @@ class Telling:
         session_id: The call's session.
         span: The call's span.
         exporters: Who else hears of them at once.
-        complaints: Where failures go.
+        patience: Calls them all.
     """
 
     def __init__(
@@ -44,12 +29,12 @@ class Telling:
         session_id: str,
         span: CompactSpan,
         exporters: Sequence[Exporter],
-        complaints: Complaints,
+        patience: Patience,
     ) -> None:
         self._session_id = session_id
         self._span = span
         self._exporters = exporters
-        self._complaints = complaints
+        self._patience = patience
         self._told: list[dict[str, Any]] = []
 
     def tell(self, event: events.Event) -> None:
@@ -57,23 +42,18 @@ class Telling:
         name, attributes = SCHEMA[type(event)].name, attributes_of(event)
         record = {"ts": now(), "session_id": self._session_id, "event": name, **attributes}
         self._told.append(record)
-        try:
-            self._span.add(name, attributes)
-        except Exception as error:  # noqa: BLE001 - telemetry must not stop a call
-            self._complaints.make("the span", error)
+        self._span.add(name, attributes)
         for exporter in self._exporters:
-            try:
-                exporter.export(record)
-            except Exception as error:  # noqa: BLE001 - a user's exporter may raise anything
-                self._complaints.make(f"exporter {name_of(exporter)}", error)
+            self._patience.call(f"exporter {name_of(exporter)}", partial(exporter.export, record))
 
     def keep(self, storage: StorageAdapter) -> None:
-        """Give all events of the call to the archive."""
-        try:
-            for record in self._told:
-                storage.save_event(self._session_id, record)
-        except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
-            self._complaints.make("the event archive", error)
+        """Give all events of the call to the archive.
+
+        Raises:
+            Exception: Whatever the storage raises.
+        """
+        for record in self._told:
+            storage.save_event(self._session_id, record)
 
 
 def now() -> str:

@@ -1,0 +1,165 @@
+"""What a compaction is asked, what it asks for on its way, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from compact_otel.core import events
+from compact_otel.core.assemble import View
+from compact_otel.core.history import History, Recollection
+from compact_otel.core.ledger import Ledger
+from compact_otel.core.measure import Scale
+from compact_otel.core.policy import Plan
+from compact_otel.core.types import (
+    ArchiveReceipt,
+    Checkpoint,
+    Item,
+    Outcome,
+    SummaryRequest,
+    TriggerType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A summariser, as far as the flow knows it.
+
+    Attributes:
+        name: What telemetry calls it.
+        immediate: Whether it needs no model and no network, so nothing is gained by asking ahead.
+    """
+
+    name: str
+    immediate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a compaction is asked to do, with everything it may use.
+
+    Attributes:
+        items: The history as it came, as mappings to read.
+        scale: What it is measured with, and the policy.
+        trigger: Who asks.
+        ledger: Earlier compactions.
+        memory: The history, with what is known of it from its last call.
+        writers: The summarisers, in the order in which they are asked.
+        storage: Name of the storage adapter, None if nothing is stored.
+        new_id: Makes a random id.
+        stand_back: Why the call is not ours to change, None if it is.
+        on_insufficient: What the caller does if what must stay does not fit.
+        note: What the caller said, by hand.
+        rescue: What the provider refused, if this is a second attempt.
+    """
+
+    items: Sequence[Item]
+    scale: Scale
+    trigger: TriggerType
+    ledger: Ledger
+    memory: Recollection
+    writers: Sequence[Writer]
+    storage: str | None
+    new_id: Callable[[], str]
+    stand_back: str | None = None
+    on_insufficient: Literal["passthrough", "raise"] = "passthrough"
+    note: str | None = None
+    rescue: events.Rescue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCheckpoints:
+    """Put the session's stored checkpoints into the ledger.
+
+    Attributes:
+        anew: Whether others may have stored more since the last time.
+    """
+
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Keep others, threads and processes, from compacting the same conversation until the end."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakePrepared:
+    """Give what was prepared ahead of time for the session; wait for it if it is being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarize:
+    """Ask a summariser."""
+
+    request: SummaryRequest
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTranscript:
+    """Store the history as it is before the compaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSummary:
+    """Store a summary with its figures, beside the transcript of the same step."""
+
+    step: int
+    checkpoint: Checkpoint
+    dropped: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCheckpoint:
+    """Hold a checkpoint, and store it if there is a storage."""
+
+    checkpoint: Checkpoint
+
+
+Effect = (
+    events.Event
+    | LoadCheckpoints
+    | Claim
+    | TakePrepared
+    | Summarize
+    | SaveTranscript
+    | SaveSummary
+    | SaveCheckpoint
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A compaction made ahead of time, for the history whose beginning its checkpoint names."""
+
+    checkpoint: Checkpoint
+    plan: Plan
+    created: events.SummaryCreated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowResult:
+    """What came out; the fields mean what they mean in `CompactResult`.
+
+    `history` is what the next call may start from, with the compaction in force; None if nothing
+    was learned. `soon` says that the next compaction is near enough to be prepared.
+    """
+
+    view: View
+    outcome: Outcome
+    tokens_before: int = 0
+    tokens_after: int = 0
+    error: Exception | None = None
+    archive: ArchiveReceipt | None = None
+    history: History | None = None
+    soon: bool = False
+    prepared: Prepared | None = None
+
+    @property
+    def replayed(self) -> Checkpoint | None:
+        """The compaction in force, None without one; of an earlier call if it was replayed."""
+        return None if self.history is None else self.history.checkpoint

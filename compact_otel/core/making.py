@@ -1,0 +1,301 @@
+"""How a compaction is made: a plan, a summary for what goes, a result that keeps the rules.
+
+Nothing here is stored or put into force: `core.flow` does that, now or when the time has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from compact_otel.core import events
+from compact_otel.core.assemble import View, replay
+from compact_otel.core.errors import InsufficientBudget, SummaryError, VerificationError
+from compact_otel.core.items import is_protected, label_of
+from compact_otel.core.job import Effect, Job, Prepared, Summarize
+from compact_otel.core.measure import Measured
+from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan, partition
+from compact_otel.core.summary import Made, ask, usable
+from compact_otel.core.types import Checkpoint, SummaryRequest
+from compact_otel.core.verify import verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What stays and what goes, as indices of the history, and the summary's tokens at most."""
+
+    plan: Plan
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    frame_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compaction:
+    """A result that keeps the rules; `dropped` are the indices that it no longer has."""
+
+    plan: Plan
+    after: Measured
+    made: Made
+    dropped: Sequence[int]
+
+
+def planned(job: Job, state: Measured, limits: Limits) -> Planned | None:
+    """Return what stays and what goes, None if dropping gains nothing.
+
+    Raises:
+        InsufficientBudget: If what must stay is over the budget.
+    """
+    view = state.view
+    frame_tokens = job.scale.summary(view.version + 1, "")
+    plan = make_plan(
+        [job.items[index] for index in view.kept],
+        [state.item_tokens[index] for index in view.kept],
+        job.scale.policy,
+        limits,
+        trigger=job.trigger,
+        fixed_tokens=state.fixed.total,
+        frame_tokens=frame_tokens,
+        previous_tokens=state.summary_tokens,
+    )
+    if plan is None:
+        return None
+    return Planned(
+        plan=plan,
+        kept=tuple(view.kept[position] for position in plan.kept),
+        dropped=tuple(view.kept[position] for position in plan.dropped),
+        frame_tokens=frame_tokens,
+    )
+
+
+def made(
+    job: Job, state: Measured, to_do: Planned, attempts: Sequence[int], *, note: bool = True
+) -> Generator[Effect, Any, Compaction]:
+    """Carry out a plan.
+
+    Args:
+        job: The job.
+        state: The call before.
+        to_do: The plan.
+        attempts: Which of the job's writers are asked, in this order.
+        note: Whether a note that items are gone will do where no writer gave a summary.
+
+    Raises:
+        SummaryError: If there is no summary and a note will not do.
+        InsufficientBudget: If the result is over the budget.
+        VerificationError: If the result breaks a rule.
+    """
+    request, version = ask(
+        state,
+        to_do.plan,
+        to_do.kept,
+        to_do.dropped,
+        frame_tokens=to_do.frame_tokens,
+        note=job.note,
+    )
+    source = sum(state.item_tokens[index] for index in to_do.dropped)
+    instead: events.FailureFallback = "policy_pruning" if note else "passthrough"
+    summary = yield from _summary(
+        job, request, version, source_tokens=source, attempts=attempts, instead=instead
+    )
+    if summary is None:
+        if not note:
+            raise SummaryError("no summariser gave a summary", reason="empty")
+        summary = Made.note(request, version, job.new_id())
+    view = View(kept=to_do.kept, summary=summary.text, version=summary.version)
+    after = state.seen_as(view)
+    verify(job.items, state.view, view, job.scale.policy)
+    check_size(state, after)
+    return Compaction(plan=to_do.plan, after=after, made=summary, dropped=to_do.dropped)
+
+
+def adopted(job: Job, state: Measured, ready: Prepared) -> Compaction | None:
+    """Return what was prepared as a compaction of the call as it is now, None if it does not fit.
+
+    The history may have been edited since, or have grown by more than was foreseen.
+    """
+    checkpoint, keys = ready.checkpoint, job.memory.keys
+    if checkpoint.covered > len(keys) or keys[checkpoint.covered - 1] != checkpoint.key:
+        return None
+    view = replay(job.items, checkpoint)
+    if not set(view.kept) <= set(state.view.kept) or view.version <= state.view.version:
+        return None  # another compaction came in between
+    after = state.seen_as(view)
+    try:
+        verify(job.items, state.view, view, job.scale.policy)
+        check_size(state, after)
+    except (VerificationError, InsufficientBudget):
+        return None
+    if after.total >= state.limits.trigger:
+        return None
+    made = Made(
+        text=checkpoint.summary,
+        version=checkpoint.version,
+        id=checkpoint.summary_id,
+        created=ready.created,
+        planned=True,
+    )
+    staying = set(view.kept)
+    dropped = [index for index in state.view.kept if index not in staying]
+    return Compaction(
+        plan=_counted(state, ready.plan, staying), after=after, made=made, dropped=dropped
+    )
+
+
+def _counted(state: Measured, plan: Plan, staying: Container[int]) -> Plan:
+    """Return a plan with what it keeps now, which is more than when it was made."""
+    turns, pinned, pairs = set(), 0, 0
+    for entry in partition(state.items, state.item_tokens, state.scale.policy):
+        if entry.block.start not in staying:
+            continue
+        pairs += entry.block.pairs
+        if entry.rank == 0:
+            pinned += entry.block.stop - entry.block.start
+        elif entry.block.kind != "tool":
+            turns.add(entry.rank)
+    return replace(plan, pinned=pinned, recent_turns=len(turns), tool_pairs=pairs)
+
+
+def _summary(
+    job: Job,
+    request: SummaryRequest,
+    version: int,
+    *,
+    source_tokens: int,
+    attempts: Sequence[int],
+    instead: events.FailureFallback,
+) -> Generator[Effect, Any, Made | None]:
+    """Get a summary that can be used, None if nobody gives one and `instead` is to be done."""
+    ident = job.new_id()
+    asked = attempts if request.max_tokens >= SMALLEST_SUMMARY else ()
+    for attempt in asked:
+        try:
+            summary = usable((yield Summarize(request, attempt)), request)
+        except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
+            last = attempt == asked[-1]
+            yield failure("summarize", error, instead if last else "extractive")
+            continue
+        tokens = request.count_text(summary.text)
+        created = events.SummaryCreated(
+            summary_id=ident,
+            version=version,
+            strategy=request.strategy,
+            summarizer=job.writers[attempt].name,
+            model=summary.model,
+            input_messages=len(request.items),
+            input_tokens=source_tokens,
+            tokens=tokens,
+            compression_ratio=tokens / max(1, source_tokens),
+        )
+        yield created
+        return Made(
+            text=summary.text, version=version, id=ident, created=created, planned=attempt == 0
+        )
+    return None
+
+
+def check_size(before: Measured, after: Measured) -> None:
+    """Hold the result against the numbers it was made for.
+
+    Raises:
+        InsufficientBudget: If the result is over the budget.
+        VerificationError: If it is no smaller than what it replaces.
+    """
+    if after.total >= before.total:
+        raise VerificationError(f"the result has {after.total} tokens, {before.total} before")
+    if after.total > after.limits.budget:
+        raise InsufficientBudget(
+            needed=after.total,
+            budget=after.limits.budget,
+            guidance="the summary came out longer than planned; lower `policy.target_pct`",
+        )
+
+
+def report(before: Measured, done: Compaction) -> Generator[Effect, Any, None]:
+    """Say what was kept and dropped."""
+    plan, after = done.plan, done.after
+    yield events.PolicyApplied(
+        step=plan.step,
+        keep_recent_turns=plan.keep_recent_turns,
+        keep_tool_io_pairs=plan.keep_tool_io_pairs,
+        tokens_before=before.total,
+        tokens_after=after.total,
+        messages_before=before.length,
+        messages_after=after.length,
+    )
+    yield events.PrunedMessages(
+        pruned=len(done.dropped),
+        pinned=plan.pinned,
+        protected=_protected(after),
+        recent_turns=plan.recent_turns,
+        tool_pairs=plan.tool_pairs,
+        tokens_removed=before.total - after.total,
+        messages_before=before.length,
+        messages_after=after.length,
+    )
+    yield after.estimate("after")
+
+
+def _protected(state: Measured) -> str | None:
+    """Return what is marked as protected, by index and label."""
+    flag = state.scale.policy.protected_flag
+    names = []
+    for index in state.view.kept:
+        if is_protected(state.items[index], flag):
+            label = label_of(state.items[index])
+            names.append(str(index) if label is None else f"{index}:{label}")
+    return ", ".join(names) or None
+
+
+def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
+    """Return the record of a compaction."""
+    made, after = result.made, result.after
+    # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
+    covered = max(set(range(len(job.items))) - set(after.view.kept)) + 1
+    return Checkpoint(
+        key=job.memory.keys[covered - 1],
+        covered=covered,
+        kept=tuple(index for index in after.view.kept if index < covered),
+        summary=made.text,
+        version=made.version,
+        summary_id=made.id,
+        strategy=job.scale.policy.strategy,
+        tokens_before=before.total,
+        tokens_after=after.total,
+        model=job.scale.call.model,
+    )
+
+
+# Our own sentences, so that no text of a conversation or of a provider gets into telemetry.
+_SENTENCES: dict[events.Stage, str] = {
+    "estimate": "the tokens of the call could not be estimated",
+    "decide": "what must stay does not fit into the budget",
+    "summarize": "a summariser gave nothing usable",
+    "assemble": "the compaction stopped unexpectedly",
+    "verify": "the result broke a rule and was thrown away",
+    "archive": "the archive could not be read or written",
+}
+
+
+def circuit_open() -> events.Failure:
+    """Return the event that says why no model is asked."""
+    return events.Failure(
+        stage="summarize",
+        fallback="extractive",
+        error_type="circuit_open",
+        message="the last compactions did not last, so no model is asked for this one",
+    )
+
+
+def failure(
+    stage: events.Stage, error: Exception, fallback: events.FailureFallback
+) -> events.Failure:
+    """Return what went wrong as an event; nothing of the error's own text is in it."""
+    if isinstance(error, SummaryError):
+        reason = error.reason
+    else:
+        reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+    return events.Failure(
+        stage=stage, fallback=fallback, error_type=reason, message=_SENTENCES[stage]
+    )

@@ -1,0 +1,1 @@
+"""Between a manager and the flow: drives the flow, and does what the flow asks for."""

@@ -1,0 +1,79 @@
+"""From what a caller asks to what the flow is asked."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from compact_otel.core import events
+from compact_otel.core.history import Recollection
+from compact_otel.core.items import api_of, as_mapping
+from compact_otel.core.job import Job, Writer
+from compact_otel.core.measure import Scale, name_of
+from compact_otel.core.protocols import Summarizer
+from compact_otel.core.types import CallContext
+from compact_otel.engine.performing import Shared
+from compact_otel.engine.request import Request
+
+
+def job_of(shared: Shared, request: Request) -> Job:
+    """Return the job of a request."""
+    # Nearly all messages are dicts, and there may be thousands on every call.
+    items = [
+        message if type(message) is dict else as_mapping(message) for message in request.messages
+    ]
+    config, storage = shared.config, shared.parts.storage
+    call = request.call or CallContext(
+        model=config.model, api=api_of(items), conversation=request.session_id
+    )
+    policy = config.policy
+    if request.refused is not None and request.refused.limit is None:
+        # The window is unknown but for what it did not hold, and there is one attempt left.
+        policy = replace(policy, target_pct=policy.target_pct / 2)
+    scale = Scale(
+        estimator=shared.estimator,
+        call=call,
+        policy=policy,
+        window=shared.windows.of(call.model),
+    )
+    rescue = None
+    if request.refused is not None:
+        rescue = events.Rescue(
+            attempt=1,
+            reported_tokens=request.refused.used,
+            window=scale.window.size,
+            window_source=scale.window.source,
+        )
+    return Job(
+        items=items,
+        scale=scale,
+        trigger=request.trigger,
+        ledger=shared.known.ledger,
+        memory=Recollection(items, shared.known.history(request.session_id)),
+        writers=[
+            Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)
+            for writer in writers_of(shared, request)
+        ],
+        storage=None if storage is None or is_observed(shared, request) else name_of(storage),
+        new_id=lambda: uuid.uuid4().hex,
+        stand_back=request.stand_back,
+        on_insufficient=request.on_insufficient,
+        note=request.note,
+        rescue=rescue,
+    )
+
+
+def writers_of(shared: Shared, request: Request) -> tuple[Summarizer, ...]:
+    """Return the summarisers in the order in which they are asked."""
+    writers = shared.parts.summarizers
+    return writers[-1:] if is_observed(shared, request) else writers
+
+
+def is_observed(shared: Shared, request: Request) -> bool:
+    """Say whether the call is only watched: nothing changes, is stored, or is paid for."""
+    return shared.config.mode == "observe" and request.trigger != "manual"
+
+
+def is_off(shared: Shared, request: Request) -> bool:
+    """Say whether nobody looks at the call."""
+    return shared.config.mode == "off" and request.trigger != "manual"

@@ -1,0 +1,66 @@
+"""What a manager remembers between calls: compactions, histories, whose storage was read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from compact_otel.adapters.forks import mutex
+from compact_otel.core.history import Histories, History
+from compact_otel.core.ledger import Ledger
+from compact_otel.core.protocols import StorageAdapter
+from compact_otel.core.types import Checkpoint
+
+_SESSIONS = 1_000
+"""Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
+
+
+class Known:
+    """Shared by all sessions, threads and event loops of a manager; bounded.
+
+    Attributes:
+        ledger: The compactions, by content; to read.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self._lock = mutex()
+        self._histories = Histories()
+        self._read: OrderedDict[str, None] = OrderedDict()
+
+    def history(self, session_id: str) -> History | None:
+        """Return the history of a session as it was at its last call."""
+        return self._histories.get(session_id)
+
+    def remember(self, session_id: str, history: History) -> None:
+        """Hold the history of a session instead of the one before."""
+        with self._lock:
+            self._histories.put(session_id, history)
+
+    def hold(self, checkpoint: Checkpoint) -> None:
+        """Hold a compaction."""
+        with self._lock:
+            self.ledger.add(checkpoint)
+
+    def has_read(self, session_id: str) -> bool:
+        """Say whether the session's stored checkpoints are here."""
+        return session_id in self._read
+
+    def read(self, session_id: str, storage: StorageAdapter, *, anew: bool) -> None:
+        """Read a session's stored checkpoints; once, unless others may have stored more.
+
+        Raises:
+            Exception: Whatever the storage raises.
+        """
+        with self._lock:
+            if session_id in self._read and not anew:
+                self._read.move_to_end(session_id)
+                return
+        checkpoints = storage.load_checkpoints(session_id)
+        with self._lock:
+            for checkpoint in checkpoints:
+                if not self.ledger.has(checkpoint):
+                    self.ledger.add(checkpoint)
+            self._read[session_id] = None
+            self._read.move_to_end(session_id)
+            while len(self._read) > _SESSIONS:
+                self._read.popitem(last=False)

@@ -1,0 +1,290 @@
+"""Does what the flow of one request asks for: summarisers, storage, claims, those who listen.
+
+Each thing has a place: on the spot if it neither blocks nor waits, else apart, and for a limited
+time. Who hangs is left out for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.config import CompactConfig
+from compact_otel.core import events
+from compact_otel.core.job import (
+    Claim,
+    Effect,
+    FlowResult,
+    Job,
+    LoadCheckpoints,
+    Prepared,
+    SaveCheckpoint,
+    SaveSummary,
+    SaveTranscript,
+    Summarize,
+    TakePrepared,
+)
+from compact_otel.core.measure import name_of
+from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
+from compact_otel.engine.driver import Place
+from compact_otel.engine.known import Known
+from compact_otel.engine.parts import Hung, Parts
+from compact_otel.engine.preparations import Preparations, taken
+from compact_otel.engine.telling import Telling, now
+from compact_otel.engine.workers import WORKERS
+from compact_otel.patience import Patience
+from compact_otel.telemetry import CompactSpan, Telemetry
+from compact_otel.windows import Windows
+
+ESTIMATOR = "the estimator"
+STORAGE = "the storage"
+
+STEP_LIMIT = 5.0
+"""Seconds that the flow itself may take to go on. A plan for 5,000 items takes 0.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the requests of one manager share."""
+
+    config: CompactConfig
+    parts: Parts
+    known: Known
+    claims: ThreadClaims
+    ahead: Preparations
+    patience: Patience
+    telemetry: Telemetry
+    windows: Windows
+
+    @property
+    def estimator(self) -> TokenEstimator:
+        """The estimator; one that hung a moment ago fails at once."""
+        hung = self.patience.is_resting(ESTIMATOR)
+        return Hung(self.parts.estimator) if hung else self.parts.estimator
+
+
+class Performance:
+    """Performs the effects of one flow.
+
+    Args:
+        shared: What the requests of the manager share.
+        session_id: The session.
+        job: What the flow was asked.
+        writers: The summarisers, in the order in which the job names them.
+        span: The span of the request.
+        blocking: Whether the caller waits in this thread.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        session_id: str,
+        job: Job,
+        writers: tuple[Summarizer, ...],
+        span: CompactSpan,
+        *,
+        blocking: bool,
+    ) -> None:
+        self._shared = shared
+        self._session_id = session_id
+        self._job = job
+        self._writers = writers
+        self._span = span
+        self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
+        self._blocked = running_loop() if blocking else None
+        self._held = _Held()
+        self._apart = not shared.parts.has_own_estimator
+
+    def step(self) -> Place | None:
+        """Say where the flow goes on: apart where an estimator may block, or a plan is made."""
+        return Place(apart=True, limit=STEP_LIMIT) if self._apart else None
+
+    def place(self, effect: Effect) -> Place | None:
+        """Say where an effect is performed."""
+        config, storage = self._shared.config, self._job.storage
+        match effect:
+            case Summarize(attempt=attempt):
+                waits = inspect.iscoroutinefunction(self._writers[attempt].summarize)
+                return Place(apart=not waits, limit=config.summarizer.timeout)
+            case TakePrepared():
+                return None if self._prepared() is None else self._patiently
+            case Claim():
+                return self._patiently
+            case LoadCheckpoints(anew=anew) if anew or not self._shared.known.has_read(
+                self._session_id
+            ):
+                return Place(apart=True, limit=config.storage.timeout)
+            case SaveTranscript() | SaveSummary() | SaveCheckpoint() if storage is not None:
+                return Place(apart=True, limit=config.storage.timeout)
+        return None
+
+    @property
+    def _patiently(self) -> Place:
+        """Apart, for as long as somebody else's summary may take."""
+        config = self._shared.config
+        return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
+
+    def perform(self, effect: Effect) -> Any:
+        """Do what the flow asks for; a summariser may answer with an awaitable."""
+        known, session_id = self._shared.known, self._session_id
+        match effect:
+            case events.Event():
+                self._telling.tell(effect)
+            case LoadCheckpoints(anew=anew):
+                known.read(session_id, self._storage, anew=anew)
+            case Claim(key):
+                self._apart = True  # what follows takes its time
+                self._claim(key)
+            case TakePrepared():
+                return self._take()
+            case Summarize(request, attempt):
+                self._be_patient_with(_who(self._writers[attempt]))
+                return self._writers[attempt].summarize(request)
+            case SaveTranscript():
+                return self._storage.save_transcript(session_id, self._job.items)
+            case SaveSummary(step, checkpoint, dropped):
+                figures = {"dropped": list(dropped), "note": self._job.note, "created": now()}
+                self._storage.save_summary(session_id, step, {**checkpoint.as_dict(), **figures})
+            case SaveCheckpoint(checkpoint):
+                known.hold(checkpoint)
+                if self._job.storage is not None:
+                    self._storage.save_checkpoint(session_id, checkpoint)
+        return None
+
+    def overdue(self, effect: Effect, limit: float) -> None:
+        """Leave out for a while who did not answer in time."""
+        match effect:
+            case Summarize(attempt=attempt):
+                self._shared.patience.rest(_who(self._writers[attempt]), limit)
+            case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
+                self._shared.patience.rest(STORAGE, limit)
+
+    def end(self, result: FlowResult) -> None:
+        """Say on the span what came of it."""
+        self._span.end(result.outcome, result.replayed)
+
+    def release(self) -> None:
+        """Let others compact this conversation."""
+        if self._held:
+            WORKERS.start(self._held.close)  # it may block
+
+    def keep_events(self) -> None:
+        """Give all events to the archive; may block.
+
+        Raises:
+            Exception: Whatever the storage raises.
+        """
+        self._telling.keep(self._storage)
+
+    def _claim(self, key: str) -> None:
+        limit = self._shared.config.summarizer.timeout
+        with ExitStack() as stack:
+            # A session may be forked, and runs without one are named by how they begin: those that
+            # are not the same conversation do not wait for one another.
+            conversation = f"{self._session_id} {key}"
+            stack.enter_context(self._shared.claims.claim(conversation, limit))
+            if self._job.storage is not None and isinstance(self._storage, ClaimingStorage):
+                stack.enter_context(self._storage.claim(self._session_id, key, limit))
+            self._held.take(stack.pop_all())
+
+    def _prepared(self) -> Any:
+        ready = self._shared.ahead.of(self._session_id, self._job.memory.keys)
+        if ready is None or (self._blocked is not None and ready.loop is self._blocked):
+            return None  # made in the very loop that waits for us, it would never be ready
+        return ready
+
+    def _take(self) -> Prepared | None:
+        ready = self._prepared()
+        limit = self._shared.config.summarizer.timeout
+        return None if ready is None else taken(ready, limit)
+
+    @property
+    def _storage(self) -> StorageAdapter:
+        storage = self._shared.parts.storage
+        if storage is None:
+            raise RuntimeError("the flow asked for a storage that is not there")
+        self._be_patient_with(STORAGE)
+        return storage
+
+    def _be_patient_with(self, who: str) -> None:
+        """Check that somebody is not left out.
+
+        Raises:
+            TimeoutError: If they are, because they hung a moment ago.
+        """
+        if self._shared.patience.is_resting(who):
+            raise TimeoutError(f"{who} hung a moment ago")
+
+
+class _Held:
+    """Claims that were had; one that comes after the end is given back at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stack: ExitStack | None = None
+        self._closed = False
+
+    def __bool__(self) -> bool:
+        return self._stack is not None
+
+    def take(self, stack: ExitStack) -> None:
+        with self._lock:
+            if not self._closed:
+                self._stack = stack
+                return
+        stack.close()
+
+    def close(self) -> None:
+        with self._lock:
+            stack, self._stack, self._closed = self._stack, None, True
+        if stack is not None:
+            stack.close()
+
+
+# Set while a manager works: a summariser may call an instrumented model, which must not come back.
+_busy: ContextVar[bool] = ContextVar("compact_otel_busy", default=False)
+
+
+def is_compacting() -> bool:
+    """Say whether this code runs inside a compaction."""
+    return _busy.get()
+
+
+@contextmanager
+def performing(
+    shared: Shared,
+    session_id: str,
+    job: Job,
+    writers: tuple[Summarizer, ...],
+    *,
+    observed: bool,
+    blocking: bool,
+) -> Iterator[Performance]:
+    """Open the span of a job, and perform what it needs; the arguments are those of Performance."""
+    with shared.telemetry.span(job.scale.call, observed=observed) as span:
+        token = _busy.set(True)
+        performance = Performance(shared, session_id, job, writers, span, blocking=blocking)
+        try:
+            yield performance
+        finally:
+            performance.release()
+            _busy.reset(token)
+
+
+def _who(summarizer: Summarizer) -> str:
+    return f"summarizer {name_of(summarizer)}"
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, None if there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,145 @@
+"""One request from beginning to end, in a thread's time or in an event loop's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Hashable
+from typing import Any
+
+from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.flow import compaction, known_view
+from compact_otel.core.job import FlowResult, Job
+from compact_otel.core.making import failure
+from compact_otel.core.types import CompactResult
+from compact_otel.engine.ahead import Ahead
+from compact_otel.engine.driver import StuckError, adrive, drive
+from compact_otel.engine.flights import Flights
+from compact_otel.engine.jobs import is_observed, is_off, job_of, writers_of
+from compact_otel.engine.performing import (
+    ESTIMATOR,
+    STEP_LIMIT,
+    STORAGE,
+    Performance,
+    Shared,
+    performing,
+)
+from compact_otel.engine.request import Request, as_it_came, given_back, untouched
+from compact_otel.engine.workers import WORKERS, LateError
+
+
+class Runs:
+    """Carries out requests, and fails open: what goes wrong on our side never reaches the caller.
+
+    Args:
+        shared: What requests share.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._ahead = Ahead(shared)
+        self._flights: Flights[CompactResult] = Flights()
+
+    def run(self, request: Request) -> CompactResult:
+        """Look at a call in the caller's thread.
+
+        Raises:
+            InsufficientBudget: If what must stay is over the budget and the caller wants to know.
+        """
+        if is_off(self._shared, request):
+            return untouched(request)
+        try:
+            job = job_of(self._shared, request)
+            with self._performing(request, job, blocking=True) as performance:
+                try:
+                    result = drive(compaction(job), performance)
+                except StuckError as error:
+                    result = self._given_up(job, performance, error)
+                performance.end(result)
+            if self._is_kept(job, result):
+                self._keep(performance)
+            return self._finished(request, job, result)
+        except InsufficientBudget:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
+            return as_it_came(request, error)
+
+    async def arun(self, request: Request) -> CompactResult:
+        """Look at a call, one at a time for one history, whatever happens to the call.
+
+        A call that is given up (a timeout, a guardrail, a cancelled run) leaves its compaction to
+        finish: the SDK may try again with the same history, and finds it done. Two calls with one
+        history never pay for two summaries.
+
+        Raises:
+            InsufficientBudget: If what must stay is over the budget and the caller wants to know.
+        """
+        if is_off(self._shared, request):
+            return untouched(request)
+
+        def look() -> tuple[Hashable, Coroutine[Any, Any, CompactResult]]:
+            job = job_of(self._shared, request)
+            return (job.memory.key, request.trigger), self._flown(request, job)
+
+        try:
+            return await self._flights.run(look)
+        except InsufficientBudget:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
+            return as_it_came(request, error)
+
+    async def _flown(self, request: Request, job: Job) -> CompactResult:
+        await self._warm_up()
+        with self._performing(request, job, blocking=False) as performance:
+            try:
+                result = await adrive(compaction(job), performance)
+            except StuckError as error:
+                result = self._given_up(job, performance, error)
+            performance.end(result)
+        if self._is_kept(job, result):
+            await asyncio.wrap_future(WORKERS.start(lambda: self._keep(performance)))
+        return self._finished(request, job, result)
+
+    def _performing(self, request: Request, job: Job, *, blocking: bool) -> Any:
+        return performing(
+            self._shared,
+            request.session_id,
+            job,
+            writers_of(self._shared, request),
+            observed=is_observed(self._shared, request),
+            blocking=blocking,
+        )
+
+    def _given_up(self, job: Job, performance: Performance, error: StuckError) -> FlowResult:
+        """Give up on a flow that does not go on; the compaction in force stays in force."""
+        self._shared.patience.rest(ESTIMATOR, STEP_LIMIT)
+        performance.perform(failure("estimate", error, "passthrough"))
+        return FlowResult(view=known_view(job), outcome="error", error=error)
+
+    def _finished(self, request: Request, job: Job, result: FlowResult) -> CompactResult:
+        """Remember what was learned, begin what is due soon, and return the answer."""
+        if result.history is not None:
+            self._shared.known.remember(request.session_id, result.history)
+        observed = is_observed(self._shared, request)
+        if result.soon and not observed and request.trigger == "preflight":
+            self._ahead.begin(request.session_id, job, result)
+        return given_back(request, result, job.scale, observed=observed)
+
+    @staticmethod
+    def _is_kept(job: Job, result: FlowResult) -> bool:
+        """Say whether the archive gets this call's events: not those where nothing happened."""
+        return job.storage is not None and result.outcome not in ("skipped", "replayed")
+
+    def _keep(self, performance: Performance) -> None:
+        """Give the events of a call to the archive."""
+        limit, patience = self._shared.config.storage.timeout, self._shared.patience
+        try:
+            WORKERS.run(lambda: patience.call("the event archive", performance.keep_events), limit)
+        except LateError:
+            patience.rest(STORAGE, limit)
+
+    async def _warm_up(self) -> None:
+        """Load a vocabulary in a thread: it takes longer than an event loop should wait."""
+        estimator = self._shared.parts.estimator
+        warm_up = getattr(estimator, "warm_up", None)
+        if callable(warm_up) and not getattr(estimator, "is_warm", True):
+            await asyncio.to_thread(warm_up)
