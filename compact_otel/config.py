@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args, get_type_hints
 
 from compact_otel.core.errors import ConfigError
@@ -21,6 +22,9 @@ from compact_otel.core.types import CompactPolicy
 
 _log = logging.getLogger("compact_otel")
 _UNNAMED_SECTIONS = ("policy", "telemetry")
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Settings by the name of a model or agent, or a pattern of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,10 @@ class CompactConfig:
         max_context_tokens: Tokens of input that the model accepts; None takes them from a table of
             model names.
         policy: When to compact and what stays.
+        models: What is different for some models: `{"gpt-4o*": {"max_context_tokens": 60_000,
+            "trigger_pct": 0.7}}`. Names may have the wildcards of a shell; the first that fits
+            counts. Values are `max_context_tokens` and fields of `policy`. Not in the environment.
+        agents: The same by the name of the agent; wins over `models`.
         telemetry: Where events go beside OpenTelemetry.
         summarizer: How summaries are asked for.
         storage: Where what is compacted away is kept.
@@ -101,6 +109,8 @@ class CompactConfig:
     model: str | None = None
     max_context_tokens: int | None = None
     policy: CompactPolicy = field(default_factory=CompactPolicy)
+    models: Overrides = field(default_factory=dict)
+    agents: Overrides = field(default_factory=dict)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     summarizer: SummarizerConfig = field(default_factory=SummarizerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -116,17 +126,45 @@ class CompactConfig:
                 )
         _one_of("mode", self.mode, ("compact", "observe", "off"))
         _one_of("on_insufficient_budget", self.on_insufficient_budget, ("passthrough", "raise"))
-        tokens = self.max_context_tokens
-        if tokens is None:
-            return
-        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens <= 0:
-            raise ConfigError(f"need a whole `max_context_tokens` > 0, got {tokens!r}")
-        if tokens <= self.policy.hard_cap_buffer:
-            raise ConfigError(
-                "need `max_context_tokens` > `policy.hard_cap_buffer`, "
-                f"got {tokens} and {self.policy.hard_cap_buffer}: lower the buffer for a window "
-                "this small"
-            )
+        _fits_window(self.max_context_tokens, self.policy)
+        for name in ("models", "agents"):
+            self._check_overrides(name)
+
+    def _check_overrides(self, name: str) -> None:
+        overrides = getattr(self, name)
+        if not isinstance(overrides, Mapping):
+            raise ConfigError(f"need a mapping of names in `{name}`, got {overrides!r}")
+        for pattern, values in overrides.items():
+            where = f"{name}[{pattern!r}]"
+            if not isinstance(pattern, str) or not isinstance(values, Mapping):
+                raise ConfigError(f"need a mapping of settings in `{where}`, got {values!r}")
+            for field_ in values:
+                if field_ not in _OVERRIDABLE:
+                    raise ConfigError(_unknown(str(field_), list(_OVERRIDABLE), f"{where}."))
+            try:
+                self._with(values)
+            except ConfigError as error:
+                raise ConfigError(f"{error} (in `{where}`)") from error
+
+    def settings_for(
+        self, model: str | None, agent: str | None
+    ) -> tuple[CompactPolicy, int | None]:
+        """Return the policy and `max_context_tokens` for a call.
+
+        Args:
+            model: Name as given to the SDK, None if unknown.
+            agent: Name of the agent, None if unknown.
+        """
+        if not self.models and not self.agents:
+            return self.policy, self.max_context_tokens
+        return self._with({**_first(self.models, model), **_first(self.agents, agent)})
+
+    def _with(self, values: Mapping[str, Any]) -> tuple[CompactPolicy, int | None]:
+        rest = dict(values)
+        tokens = rest.pop("max_context_tokens", self.max_context_tokens)
+        policy = replace(self.policy, **rest)
+        _fits_window(tokens, policy)
+        return policy, tokens
 
     @classmethod
     def load(cls, **arguments: Any) -> CompactConfig:
@@ -139,6 +177,30 @@ class CompactConfig:
             ConfigError: If a name is unknown or a value is impossible, here or there.
         """
         return replace_fields(_with(cls(), _from_environment(os.environ)), **arguments)
+
+
+_OVERRIDABLE = ("max_context_tokens", *(entry.name for entry in fields(CompactPolicy)))
+
+
+def _fits_window(tokens: int | None, policy: CompactPolicy) -> None:
+    if tokens is None:
+        return
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens <= 0:
+        raise ConfigError(f"need a whole `max_context_tokens` > 0, got {tokens!r}")
+    if tokens <= policy.hard_cap_buffer:
+        raise ConfigError(
+            "need `max_context_tokens` > `policy.hard_cap_buffer`, "
+            f"got {tokens} and {policy.hard_cap_buffer}: lower the buffer for a window this small"
+        )
+
+
+def _first(overrides: Overrides, name: str | None) -> Mapping[str, Any]:
+    """Return what the first pattern that fits a name says."""
+    if name is not None:
+        for pattern, values in overrides.items():
+            if fnmatchcase(name, pattern):
+                return values
+    return {}
 
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -214,7 +276,7 @@ def _environment_names() -> dict[str, tuple[str, str, Any]]:
     for section, kind in sections.items():
         hints = get_type_hints(kind)
         for entry in fields(kind):
-            if is_dataclass(hints[entry.name]):
+            if is_dataclass(hints[entry.name]) or hints[entry.name] == Overrides:
                 continue
             path = (entry.name,) if section in ("", *_UNNAMED_SECTIONS) else (section, entry.name)
             names["_".join(("COMPACT", *path)).upper()] = (section, entry.name, hints[entry.name])

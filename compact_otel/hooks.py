@@ -31,6 +31,7 @@ from compact_otel.model_call import (
 )
 from compact_otel.overflow import Overflow, overflow_in
 from compact_otel.session import Past, current_session_id, set_past
+from compact_otel.usage import usage_in
 
 _log = logging.getLogger("compact_otel")
 
@@ -41,8 +42,9 @@ class Prepared:
 
     Attributes:
         call: The call, its input perhaps compacted.
-        original: The call as it came; None if it is not ours to change.
+        original: The call as it came; None if it is not ours to change, or not again.
         session_id: Names the archive.
+        history_key: Names the history, for what the provider counts.
         context: What stands beside the items.
         estimate: Tokens the call was taken to have, 0 if unknown.
     """
@@ -50,6 +52,7 @@ class Prepared:
     call: ModelCall
     original: ModelCall | None = None
     session_id: str = ""
+    history_key: str = ""
     context: CallContext = field(default_factory=CallContext)
     estimate: int = 0
 
@@ -90,7 +93,14 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         return Prepared(call.unmarked(flag))
     # The list itself where nothing changed: server-managed runs compare the identity of items.
     going = call if result.outcome == "skipped" else call.with_input(result.messages)
-    return Prepared(going.unmarked(flag), call, session_id, context, result.tokens_after)
+    return Prepared(
+        call=going.unmarked(flag),
+        original=call,
+        session_id=session_id,
+        history_key=result.history_key,
+        context=context,
+        estimate=result.tokens_after,
+    )
 
 
 async def rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
@@ -117,7 +127,19 @@ async def rescued(manager: CompactManager, refused: Prepared, problem: object) -
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
         return None
     flag = manager.config.policy.protected_flag
-    return Prepared(original.with_input(result.messages).unmarked(flag))
+    return Prepared(
+        call=original.with_input(result.messages).unmarked(flag),
+        session_id=refused.session_id,
+        history_key=result.history_key,
+    )
+
+
+def _heard(manager: CompactManager, going: Prepared, answer: Any) -> None:
+    """Tell the manager what the provider counted, if it says so."""
+    with contextlib.suppress(Exception):  # an answer may be anything, and goes on as it came
+        usage = usage_in(answer)
+        if usage is not None and going.history_key:
+            manager.heard(going.session_id, going.history_key, usage)
 
 
 def _in_workflow() -> bool:
@@ -178,12 +200,14 @@ async def get_response(manager: CompactManager, call: ModelCall) -> Any:
     """Stand in for `Model.get_response`."""
     going = await prepared(manager, call)
     try:
-        return await _response(going)
+        response = await _response(going)
     except Exception as error:
         again = await rescued(manager, going, error)
         if again is None:
             raise
-    return await _response(again)
+        going, response = again, await _response(again)
+    _heard(manager, going, response)
+    return response
 
 
 async def _response(going: Prepared) -> Any:
@@ -239,6 +263,7 @@ class CompactingStream:
             again = await self._rescued(going, event) if _is_failure(event) else None
             if again is None:
                 self._begun = self._begun or getattr(event, "type", None) not in _OPENING
+                _heard(self._manager, going, event)
                 return event
         self._going = again
         return await self._next(again)  # at most once: a second attempt is not rescued

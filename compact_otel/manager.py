@@ -15,7 +15,7 @@ from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext, CompactResult, SessionStatus
+from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Parts
 from compact_otel.engine.performing import Shared
@@ -65,7 +65,7 @@ class CompactManager:
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
         self._parts = Parts(self.config, estimator, summarizer, storage, exporters)
-        self._windows = Windows(self.config.max_context_tokens)
+        self._windows = Windows()
         patience = Patience()
         self._shared = Shared(
             config=self.config,
@@ -202,12 +202,23 @@ class CompactManager:
             )
         )
 
+    def heard(self, session_id: str, history_key: str, usage: Usage) -> None:
+        """Take what the provider counted for a call; the next decision makes use of it.
+
+        Args:
+            session_id: As in `preflight`.
+            history_key: `CompactResult.history_key` of the decision on that call.
+            usage: What the response said.
+        """
+        self._shared.known.hear(session_id, history_key, usage)
+
     def is_near_limit(self, call: CallContext, estimate: int) -> bool:
         """Say whether a call that got an empty answer may have been too large.
 
         Of a window that is only assumed nothing can be said, so there every size may be.
         """
-        window = self._windows.of(call.model)
+        _, said = self.config.settings_for(call.model, call.agent)
+        window = self._windows.of(call.model, said)
         return window.source == "default" or estimate >= window.input_limit * _NEAR
 
     def status(self, session_id: str) -> SessionStatus:

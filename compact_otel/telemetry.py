@@ -129,6 +129,18 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "messages_after": "compact.messages.after",
             },
         ),
+        events.CacheEffect: EventSchema(
+            "compact.cache_effect",
+            {
+                "phase": "compact.cache.phase",
+                "kept": "compact.cache.kept",
+                "lost": "compact.cache.lost",
+                "saved": "compact.cache.saved",
+                "break_even_calls": "compact.cache.break_even_calls",
+                "cost_lost": "compact.cost.lost",
+                "cost_saved": "compact.cost.saved",
+            },
+        ),
         events.Archival: EventSchema(
             "compact.archival",
             {
@@ -187,6 +199,13 @@ ON_SPAN = frozenset(
         "compact.reduction.step",
         "compact.summary.id",
         "compact.summary.version",
+        "compact.cache.phase",
+        "compact.cache.kept",
+        "compact.cache.lost",
+        "compact.cache.saved",
+        "compact.cache.break_even_calls",
+        "compact.cost.lost",
+        "compact.cost.saved",
     }
 )
 

@@ -42,33 +42,29 @@ _PATTERNS = tuple((re.compile(p, re.IGNORECASE), size, out) for p, size, out in 
 
 
 class Windows:
-    """What each model takes in: what is set or listed, unless a refusal has proved it smaller.
+    """What each model takes in: what is set or listed, unless a refusal has proved it smaller."""
 
-    Args:
-        max_context_tokens: What the user says of the input, for every model; None for the list.
-    """
-
-    def __init__(self, max_context_tokens: int | None = None) -> None:
-        self._set = max_context_tokens
+    def __init__(self) -> None:
         self._learned: dict[str | None, int] = {}
         self._warned: set[str | None] = set()
         self._lock = threading.Lock()
 
-    def of(self, model: str | None) -> Window:
+    def of(self, model: str | None, max_context_tokens: int | None = None) -> Window:
         """Return what a model takes in; of an unknown one 128,000 tokens, with one warning.
 
         Args:
             model: Name as given to the SDK; None if a stored prompt chooses the model.
+            max_context_tokens: What the user says of the input; None for the list.
         """
-        window = self._believed(model)
+        window = self._believed(model, max_context_tokens)
         learned = self._learned.get(model)
         if learned is None or learned >= window.input_limit:
             return window
         return Window(size=learned, source="learned")
 
-    def _believed(self, model: str | None) -> Window:
-        if self._set is not None:
-            return Window(size=self._set, source="config")
+    def _believed(self, model: str | None, said: int | None) -> Window:
+        if said is not None:
+            return Window(size=said, source="config")
         if model is not None:
             for pattern, size, output in _PATTERNS:
                 if pattern.match(base_name(model)):

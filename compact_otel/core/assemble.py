@@ -35,10 +35,12 @@ class View:
         made = [items[index] for index in self.kept]
         if self.summary is not None:
             content = frame.wrap(self.version, self.summary)
-            made.insert(self._first_gap(), summary_message(content))
+            made.insert(self.intact, summary_message(content))
         return made
 
-    def _first_gap(self) -> int:
+    @property
+    def intact(self) -> int:
+        """How many items stand at the beginning as they did, before anything is missing."""
         return next((n for n, index in enumerate(self.kept) if n != index), len(self.kept))
 
 

@@ -129,6 +129,27 @@ class PrunedMessages(Event):
     messages_after: int
 
 
+CachePhase = Literal["expected", "measured"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEffect(Event):
+    """What a compaction does to the provider's prompt cache.
+
+    `expected` when it is made, `measured` at the next call, by what the provider counted. `kept`
+    are tokens that still come from the cache, `lost` those that are read anew once, `saved` those
+    that each later call has less. Costs are in US dollars: once, and for each later call.
+    """
+
+    phase: CachePhase
+    kept: int
+    lost: int
+    saved: int
+    break_even_calls: float | None
+    cost_lost: float | None = None
+    cost_saved: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archival(Event):
     """The history before the compaction was stored, or, with `error_type`, was not."""

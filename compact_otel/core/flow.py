@@ -23,6 +23,7 @@ from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
+from compact_otel.core.caching import measured
 from compact_otel.core.errors import InsufficientBudget, StorageError, VerificationError
 from compact_otel.core.job import (
     Claim,
@@ -37,7 +38,9 @@ from compact_otel.core.job import (
     TakePrepared,
 )
 from compact_otel.core.making import (
+    Planned,
     adopted,
+    cache_effect,
     checkpoint_of,
     circuit_open,
     failure,
@@ -74,6 +77,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         yield failure("estimate", error, "passthrough")
         return FlowResult(view=view, outcome="error", error=error)
     yield seen
+    if (counted := job.memory.compacted_usage) is not None:
+        yield measured(*counted, job.price())
     yield decision
     unchanged = FlowResult(
         view=state.view,
@@ -207,6 +212,10 @@ def _compacted(
             return replace(unchanged, outcome="error", error=error)
         if to_do is None:
             return replace(unchanged, outcome="noop")
+        if _pays_too_late(job, state, to_do):
+            skipped = state.decision(job.trigger)
+            yield replace(skipped, decision="skip", reason="break_even_too_far")
+            return unchanged
         attempts = yield from _attempts(job)
         try:
             done = yield from made(job, state, to_do, attempts)
@@ -215,6 +224,7 @@ def _compacted(
             yield failure("verify", error, job.on_insufficient if short else "passthrough")
             return replace(unchanged, outcome="error", error=error)
     yield from report(state, done)
+    yield cache_effect(job, state, done.after.view, done.after.total)
     checkpoint = checkpoint_of(job, state, done)
     return replace(
         unchanged,
@@ -224,6 +234,16 @@ def _compacted(
         tokens_after=done.after.total,
         archive=(yield from _store(job, checkpoint, done.dropped)),
     )
+
+
+def _pays_too_late(job: Job, state: Measured, to_do: Planned) -> bool:
+    """Say whether a call that still fits is better left alone, for the sake of the prompt cache."""
+    most = job.scale.policy.max_break_even_calls
+    if not most or job.trigger != "preflight" or state.total >= state.limits.budget:
+        return False
+    plan, view = to_do.plan, View(kept=to_do.kept)
+    effect = cache_effect(job, state, view, plan.kept_tokens + plan.summary_budget)
+    return effect.break_even_calls is None or effect.break_even_calls > most
 
 
 def _attempts(job: Job) -> Generator[Effect, Any, Sequence[int]]:

@@ -15,7 +15,7 @@ from typing import Any
 from compact_otel.core.items import newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
-from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item
+from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
 
 _SHORT = 2
 """A compaction that is followed by another within so many model calls did not help."""
@@ -36,6 +36,8 @@ class History:
         generation: State of the ledger in which that one was found.
         calls: Model calls since the last compaction.
         short_lived: Compactions in a row that each lasted for a few calls only.
+        usage: What the provider counted for the call, None if it is not known (yet).
+        usage_before: The same for the last call before the last compaction.
     """
 
     items: list[Any]
@@ -48,6 +50,13 @@ class History:
     generation: int = -1
     calls: int = 0
     short_lived: int = 0
+    usage: Usage | None = None
+    usage_before: Usage | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the whole history, '' if it is empty."""
+        return self.keys[-1] if self.keys else ""
 
 
 class Histories:
@@ -115,6 +124,19 @@ class Recollection:
         if self._known is None or not self._grown or self._known.checkpoint is None:
             return 0
         return self._known.short_lived + 1 if self._known.calls <= _SHORT else 0
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted for the call before, None if it is not known."""
+        return self._known.usage if self._known is not None and self._grown else None
+
+    @property
+    def compacted_usage(self) -> tuple[Usage, Usage] | None:
+        """What it counted before the last compaction and with it, if that was the call before."""
+        known = self._known
+        if known is None or known.calls or not known.usage or not known.usage_before:
+            return None
+        return (known.usage_before, known.usage) if self._grown else None
 
     @property
     def key(self) -> str:
@@ -200,7 +222,11 @@ class Recollection:
     def compacted(self, checkpoint: Checkpoint) -> History:
         """Return what the next call may start from, with a new compaction in force."""
         return replace(
-            self.remembered(), checkpoint=checkpoint, calls=0, short_lived=self.short_lived
+            self.remembered(),
+            checkpoint=checkpoint,
+            calls=0,
+            short_lived=self.short_lived,
+            usage_before=self.usage,
         )
 
 

@@ -17,6 +17,7 @@ from compact_otel.core.types import (
     Checkpoint,
     Item,
     Outcome,
+    Price,
     SummaryRequest,
     TriggerType,
 )
@@ -52,6 +53,7 @@ class Job:
         on_insufficient: What the caller does if what must stay does not fit.
         note: What the caller said, by hand.
         rescue: What the provider refused, if this is a second attempt.
+        price: Returns what the model's input costs, None if it is not known.
     """
 
     items: Sequence[Item]
@@ -66,6 +68,7 @@ class Job:
     on_insufficient: Literal["passthrough", "raise"] = "passthrough"
     note: str | None = None
     rescue: events.Rescue | None = None
+    price: Callable[[], Price | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

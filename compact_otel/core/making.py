@@ -11,6 +11,7 @@ from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay
+from compact_otel.core.caching import expected
 from compact_otel.core.errors import InsufficientBudget, SummaryError, VerificationError
 from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.job import Effect, Job, Prepared, Summarize
@@ -246,6 +247,18 @@ def _protected(state: Measured) -> str | None:
             label = label_of(state.items[index])
             names.append(str(index) if label is None else f"{index}:{label}")
     return ", ".join(names) or None
+
+
+def cache_effect(job: Job, before: Measured, view: View, after_total: int) -> events.CacheEffect:
+    """Return what sending a view will do to the provider's prompt cache."""
+    intact = sum(before.item_tokens[index] for index in view.kept[: view.intact])
+    return expected(
+        before=before.total,
+        after=after_total,
+        prefix=before.fixed.total + intact,
+        usage=job.memory.usage,
+        price=job.price(),
+    )
 
 
 def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:

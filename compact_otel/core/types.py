@@ -71,6 +71,8 @@ class CompactPolicy:
         soft_trigger_pct: From this share of the input limit on, the next summary is written in the
             background, so that no call waits for it when it is due. 0, or not below `trigger_pct`:
             never. A summariser that needs no model is not asked ahead.
+        max_break_even_calls: A call that still fits is left alone if, by what the provider's prompt
+            cache loses, a compaction would pay only after more calls than this. 0: never.
         min_saving_pct: A call that still fits is left alone, before a summariser is asked, if
             compacting it would save less than this share of it.
         hard_cap_buffer: Tokens kept free below the input limit whatever the shares say.
@@ -92,6 +94,7 @@ class CompactPolicy:
     target_pct: float = 0.5
     soft_trigger_pct: float = 0.7
     min_saving_pct: float = 0.1
+    max_break_even_calls: int = 0
     hard_cap_buffer: int = 1500
     keep_recent_turns: int = 6
     keep_tool_io_pairs: int = 4
@@ -116,6 +119,7 @@ class CompactPolicy:
         saving = self.min_saving_pct
         _need(_is_number(saving) and 0 <= saving < 1, "0 <= `policy.min_saving_pct` < 1", saving)
         for name, least in (
+            ("max_break_even_calls", 0),
             ("hard_cap_buffer", 0),
             ("keep_recent_turns", 1),
             ("keep_tool_io_pairs", 1),
@@ -206,6 +210,34 @@ class FixedTokens:
     def total(self) -> int:
         """All three together."""
         return self.instructions + self.tools_schema + self.framing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the provider counted for one call.
+
+    Attributes:
+        input_tokens: All tokens of the request.
+        cached_tokens: Those of them that came from its prompt cache.
+        output_tokens: Tokens of the answer.
+    """
+
+    input_tokens: int
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What input costs, in US dollars for one token.
+
+    Attributes:
+        input: A token that is read anew.
+        cached: A token that comes from the provider's prompt cache.
+    """
+
+    input: float
+    cached: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +396,7 @@ class CompactResult:
         dropped: How many of the given messages the summary stands for.
         error: What failed, None if nothing did.
         archive: Where the history before this compaction was stored, None if it was not.
+        history_key: Names the history that was looked at, for `CompactManager.heard`.
     """
 
     messages: list[Any]
@@ -375,3 +408,4 @@ class CompactResult:
     dropped: int = 0
     error: Exception | None = None
     archive: str | None = None
+    history_key: str = ""

@@ -14,6 +14,7 @@ from compact_otel.core.protocols import Summarizer
 from compact_otel.core.types import CallContext
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.request import Request
+from compact_otel.prices import price_of
 
 
 def job_of(shared: Shared, request: Request) -> Job:
@@ -26,7 +27,7 @@ def job_of(shared: Shared, request: Request) -> Job:
     call = request.call or CallContext(
         model=config.model, api=api_of(items), conversation=request.session_id
     )
-    policy = config.policy
+    policy, window = config.settings_for(call.model, call.agent)
     if request.refused is not None and request.refused.limit is None:
         # The window is unknown but for what it did not hold, and there is one attempt left.
         policy = replace(policy, target_pct=policy.target_pct / 2)
@@ -34,7 +35,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         estimator=shared.estimator,
         call=call,
         policy=policy,
-        window=shared.windows.of(call.model),
+        window=shared.windows.of(call.model, window),
     )
     rescue = None
     if request.refused is not None:
@@ -60,6 +61,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         on_insufficient=request.on_insufficient,
         note=request.note,
         rescue=rescue,
+        price=lambda: price_of(call.model),
     )
 
 

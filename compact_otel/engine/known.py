@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from compact_otel.adapters.forks import mutex
 from compact_otel.core.history import Histories, History
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.protocols import StorageAdapter
-from compact_otel.core.types import Checkpoint
+from compact_otel.core.types import Checkpoint, Usage
 
 _SESSIONS = 1_000
 """Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
@@ -35,6 +36,13 @@ class Known:
         """Hold the history of a session instead of the one before."""
         with self._lock:
             self._histories.put(session_id, history)
+
+    def hear(self, session_id: str, key: str, usage: Usage) -> None:
+        """Hold what the provider counted for a call, if no other call came in between."""
+        with self._lock:
+            history = self._histories.get(session_id)
+            if history is not None and history.key == key:
+                self._histories.put(session_id, replace(history, usage=usage))
 
     def hold(self, checkpoint: Checkpoint) -> None:
         """Hold a compaction."""

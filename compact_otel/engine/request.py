@@ -71,6 +71,7 @@ def given_back(
         dropped=len(messages) - len(result.view.kept),
         error=result.error,
         archive=None if result.archive is None else result.archive.location,
+        history_key="" if result.history is None else result.history.key,
     )
 
 

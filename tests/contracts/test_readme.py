@@ -11,7 +11,11 @@ from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig, 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SETTINGS = re.findall(r"^\| `([\w.]+)`[^|]*\| ([^|]+?) \|", README, re.MULTILINE)
+SETTINGS = [
+    (name, default)
+    for names, default in re.findall(r"^\| (`[\w.]+`[^|]*)\| ([^|]+?) \|", README, re.MULTILINE)
+    for name in re.findall(r"`([a-z][\w.]+)`", names)
+]
 
 
 @pytest.fixture(autouse=True)

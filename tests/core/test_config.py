@@ -2,7 +2,13 @@ import logging
 
 import pytest
 
-from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig, replace_fields
+from compact_otel.config import (
+    CompactConfig,
+    StorageConfig,
+    SummarizerConfig,
+    TelemetryConfig,
+    replace_fields,
+)
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.types import CompactPolicy
 
@@ -23,6 +29,10 @@ ENVIRONMENT = {
     "COMPACT_ON_INSUFFICIENT_BUDGET": ("raise", lambda c: c.on_insufficient_budget, "raise"),
     "COMPACT_TRIGGER_PCT": ("0.7", lambda c: c.policy.trigger_pct, 0.7),
     "COMPACT_TARGET_PCT": ("0.3", lambda c: c.policy.target_pct, 0.3),
+    "COMPACT_SOFT_TRIGGER_PCT": ("0", lambda c: c.policy.soft_trigger_pct, 0),
+    "COMPACT_MAX_BREAK_EVEN_CALLS": ("7", lambda c: c.policy.max_break_even_calls, 7),
+    "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
+    "COMPACT_STORAGE_TIMEOUT": ("2.5", lambda c: c.storage.timeout, 2.5),
     "COMPACT_MIN_SAVING_PCT": ("0.2", lambda c: c.policy.min_saving_pct, 0.2),
     "COMPACT_HARD_CAP_BUFFER": ("0", lambda c: c.policy.hard_cap_buffer, 0),
     "COMPACT_KEEP_RECENT_TURNS": ("2", lambda c: c.policy.keep_recent_turns, 2),
@@ -55,10 +65,11 @@ def test_no_field_is_without_an_environment_variable():
         *(
             name
             for name in CompactConfig.__slots__
-            if name not in ("policy", "telemetry", "storage")
+            if name not in ("policy", "models", "agents", "telemetry", "summarizer", "storage")
         ),
         *CompactPolicy.__slots__,
         *TelemetryConfig.__slots__,
+        *(f"summarizer_{name}" for name in SummarizerConfig.__slots__),
         *(f"storage_{name}" for name in StorageConfig.__slots__),
     ]
     assert {f"COMPACT_{name.upper()}" for name in fields} == set(ENVIRONMENT)
@@ -105,7 +116,7 @@ PROBLEMS = {
     "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
         "policy": {"keep_turns": 1}
     },
-    "`storage.zzz` is not a setting; valid are adapter, path": {"storage": {"zzz": 1}},
+    "`storage.zzz` is not a setting; valid are adapter, path, timeout": {"storage": {"zzz": 1}},
     "need a model name in `model`, got 7": {"model": 7},
     "need a whole `max_context_tokens` > 0, got 0": {"max_context_tokens": 0},
     "need a whole `max_context_tokens` > 0, got True": {"max_context_tokens": True},
@@ -175,3 +186,32 @@ def test_a_variable_that_looks_like_a_typo_is_warned_about(monkeypatch, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "`COMPACT_TRIGER_PCT` is not a setting; did you mean `COMPACT_TRIGGER_PCT`?"
     ]
+
+
+def test_a_model_and_an_agent_can_have_settings_of_their_own():
+    config = CompactConfig(
+        max_context_tokens=50_000,
+        models={"gpt-4o*": {"max_context_tokens": 20_000, "trigger_pct": 0.7}, "*": {}},
+        agents={"clerk": {"trigger_pct": 0.6, "keep_recent_turns": 2}},
+    )
+    policy, window = config.settings_for("gpt-4o-mini", "other")
+    assert (policy.trigger_pct, policy.keep_recent_turns, window) == (0.7, 6, 20_000)
+    policy, window = config.settings_for("gpt-4o-mini", "clerk")
+    assert (policy.trigger_pct, policy.keep_recent_turns, window) == (0.6, 2, 20_000)
+    assert config.settings_for("gpt-5", None) == (config.policy, 50_000)
+    assert config.settings_for(None, "Clerk") == (config.policy, 50_000)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"models": {"m": {"triger_pct": 0.7}}}, "`models['m'].triger_pct` is not a setting; did"),
+        ({"agents": {"a": {"trigger_pct": 7}}}, r"got 7 \(in `agents\['a'\]`\)"),
+        ({"agents": {"a": {"max_context_tokens": 9}}}, "lower the buffer"),
+        ({"agents": {"a": 0.7}}, r"need a mapping of settings in `agents\['a'\]`, got 0.7"),
+        ({"models": ["gpt-4o"]}, "need a mapping of names in `models`"),
+    ],
+)
+def test_an_impossible_setting_of_a_model_or_agent_is_named_where_it_stands(overrides, said):
+    with pytest.raises(ConfigError, match=said.replace("['m']", r"\['m'\]")):
+        CompactConfig(**overrides)

@@ -533,6 +533,7 @@ def test_a_compaction_stores_transcript_summary_checkpoint_and_events():
         "compact.policy_applied",
         "compact.pruned_messages",
         "compact.token_estimate",
+        "compact.cache_effect",
         "compact.archival",
     ]
 
@@ -608,7 +609,7 @@ async def test_a_loop_gives_the_same_as_a_thread(summarizer):
     assert result == sync
     by_hand = await manager(900).amanual_compact("s", talk(12))
     assert by_hand.messages == manager(900).manual_compact("s", talk(12)).messages
-    assert len(storage.events) == 7
+    assert len(storage.events) == 8
 
 
 def test_a_coroutine_answers_a_sync_call_inside_a_running_loop():

@@ -101,7 +101,14 @@ def test_a_field_that_does_not_apply_is_left_out():
 # The order of events.
 
 DECIDED = ["token_estimate", "trigger_decision"]
-DONE = ["summary_created", "policy_applied", "pruned_messages", "token_estimate", "archival"]
+DONE = [
+    "summary_created",
+    "policy_applied",
+    "pruned_messages",
+    "token_estimate",
+    "cache_effect",
+    "archival",
+]
 
 
 def told(limit, history=None, **options):
@@ -287,6 +294,11 @@ TYPES = {
     "compact.reduction.step": int,
     "compact.summary.id": str,
     "compact.summary.version": int,
+    "compact.cache.phase": str,
+    "compact.cache.kept": int,
+    "compact.cache.lost": int,
+    "compact.cache.saved": int,
+    "compact.cache.break_even_calls": float,
 }
 
 

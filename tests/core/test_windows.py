@@ -40,8 +40,8 @@ def test_a_model_is_known_by_the_beginning_of_its_name(model, size, input_limit)
 
 
 def test_what_the_user_says_wins_and_is_all_input():
-    assert windows.Windows(5000).of("gpt-4o") == Window(size=5000, source="config")
-    assert windows.Windows(5000).of(None).input_limit == 5000
+    assert windows.Windows().of("gpt-4o", 5000) == Window(size=5000, source="config")
+    assert windows.Windows().of(None, 5000).input_limit == 5000
 
 
 @pytest.mark.parametrize("model", ["llama-of-mine", None, "", "x/", "a-gpt-4o"])

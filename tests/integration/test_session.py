@@ -142,6 +142,36 @@ async def test_the_estimate_is_what_the_server_counts(tmp_path, exporter, tracer
         assert abs(final - request.tokens) <= 0.01 * request.tokens + 5
 
 
+@pytest.mark.parametrize(
+    ("model", "streamed"),
+    [
+        (OpenAIResponsesModel, False),
+        (OpenAIResponsesModel, True),
+        (OpenAIChatCompletionsModel, False),
+    ],
+)
+async def test_the_effect_on_the_prompt_cache_is_what_the_server_counted(
+    model, streamed, exporter, tracer_provider
+):
+    compact_otel.instrument(
+        max_context_tokens=WINDOW, storage={"adapter": "none"}, tracer_provider=tracer_provider
+    )
+    with LocalOpenAI(looks_up_then_answers, context_window=WINDOW) as api:
+        await converse(api, model, streamed=streamed)
+    calls = list(zip(exporter.get_finished_spans(), api.requests, strict=True))
+    compactions = 0
+    for (span, request), (following, _) in pairwise(calls):
+        compacted = span.attributes["compact.outcome"] == "compacted"
+        compactions += compacted
+        phases = [span.attributes.get("compact.cache.phase") for span in (span, following)]
+        assert (phases[0] == "expected") == compacted
+        assert (phases[1] == "measured") == compacted
+        if compacted:
+            assert following.attributes["compact.cache.kept"] == request.cached_tokens
+            assert following.attributes["compact.cache.saved"] > 0
+    assert compactions >= 3
+
+
 async def test_the_callers_session_keeps_the_whole_history(tracer_provider):
     compact_otel.instrument(
         max_context_tokens=WINDOW, storage={"adapter": "none"}, tracer_provider=tracer_provider

@@ -1,0 +1,158 @@
+"""What a compaction does to the prompt cache: foreseen, measured, and a gate on it."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from compact_otel.core.caching import expected, measured
+from compact_otel.core.types import Price, Usage
+from compact_otel.prices import price_of
+from compact_otel.usage import usage_in
+from tests.histories import Exporter, manager, talk
+
+CACHING = Usage(input_tokens=10_000, cached_tokens=9_000)
+NOT_CACHING = Usage(input_tokens=10_000)
+
+
+def test_what_follows_the_prefix_is_lost_once_and_what_is_gone_is_saved_each_time():
+    effect = expected(before=10_000, after=4_000, prefix=1_000, usage=CACHING, price=None)
+    assert (effect.kept, effect.lost, effect.saved) == (1_000, 3_000, 6_000)
+    # Once 3,000 tokens at nine tenths of the price more, each time 6,000 at a tenth less.
+    assert effect.break_even_calls == 4.5
+
+
+def test_money_is_known_where_the_price_is():
+    price = Price(input=2e-6, cached=5e-7)
+    effect = expected(before=10_000, after=4_000, prefix=1_000, usage=CACHING, price=price)
+    assert effect.cost_lost == pytest.approx(3_000 * 1.5e-6)
+    assert effect.cost_saved == pytest.approx(6_000 * 5e-7)
+    assert effect.break_even_calls == pytest.approx(effect.cost_lost / effect.cost_saved, abs=0.1)
+
+
+def test_a_provider_without_a_cache_loses_nothing():
+    price = Price(input=2e-6, cached=5e-7)
+    effect = expected(before=10_000, after=4_000, prefix=1_000, usage=NOT_CACHING, price=price)
+    assert (effect.lost, effect.break_even_calls, effect.cost_lost) == (0, 0.0, 0.0)
+    assert effect.cost_saved == pytest.approx(6_000 * 2e-6)
+
+
+def test_a_small_request_says_nothing_about_the_cache():
+    small = Usage(input_tokens=900)
+    assert expected(before=900, after=400, prefix=100, usage=small, price=None).lost == 300
+
+
+def test_what_the_provider_counted_is_what_was_lost():
+    after = Usage(input_tokens=4_200, cached_tokens=1_024)
+    effect = measured(CACHING, after, None)
+    assert effect.phase == "measured"
+    assert (effect.kept, effect.lost, effect.saved) == (1_024, 3_176, 5_800)
+
+
+def test_a_call_that_grew_all_the_same_has_no_break_even():
+    assert measured(CACHING, Usage(input_tokens=12_000), None).break_even_calls is None
+
+
+# The manager.
+
+
+def counted(made, history, usage):
+    result = made.preflight("s", history)
+    made.heard("s", result.history_key, usage)
+    return result
+
+
+def test_the_call_after_a_compaction_tells_what_the_provider_counted():
+    exporter = Exporter()
+    made = manager(900, exporters=[exporter], soft_trigger_pct=0)
+    assert counted(made, talk(8), CACHING).outcome == "skipped"
+    assert counted(made, talk(12), Usage(input_tokens=4_000, cached_tokens=64)).summary
+    assert made.preflight("s", talk(13)).outcome == "replayed"
+    foreseen, seen = exporter.named("cache_effect")
+    assert foreseen["compact.cache.phase"] == "expected"
+    assert seen["compact.cache.phase"] == "measured"
+    assert (seen["compact.cache.kept"], seen["compact.cache.saved"]) == (64, 6_000)
+    made.preflight("s", talk(14))
+    assert len(exporter.named("cache_effect")) == 2
+
+
+def test_a_count_for_another_history_is_not_believed():
+    exporter = Exporter()
+    made = manager(900, exporters=[exporter], soft_trigger_pct=0)
+    first = made.preflight("s", talk(8))
+    made.preflight("s", talk(12))
+    made.heard("s", first.history_key, CACHING)
+    made.heard("nobody", first.history_key, CACHING)
+    made.preflight("s", talk(13))
+    (only,) = exporter.named("cache_effect")
+    assert only["compact.cache.phase"] == "expected"
+
+
+def gated(calls, window=1_300):
+    # 1,121 tokens: over the trigger at 85 %, under the budget.
+    made = manager(window, max_break_even_calls=calls, hard_cap_buffer=100, soft_trigger_pct=0)
+    made.heard("s", made.preflight("s", talk(9)).history_key, CACHING)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("calls", "outcome"), [(0, "compacted"), (1_000, "compacted"), (1, "skipped")]
+)
+def test_a_call_that_fits_is_left_alone_where_compacting_pays_too_late(calls, outcome):
+    assert gated(calls).preflight("s", talk(12)).outcome == outcome
+
+
+def test_a_call_that_does_not_fit_is_compacted_whatever_it_costs():
+    assert gated(1, window=1_180).preflight("s", talk(12)).outcome == "compacted"
+
+
+# Where the numbers come from.
+
+
+def answer(**usage):
+    details = SimpleNamespace(cached_tokens=usage.pop("cached_tokens", 0))
+    return SimpleNamespace(usage=SimpleNamespace(input_tokens_details=details, **usage))
+
+
+def test_usage_is_read_from_responses_and_from_the_last_event_of_a_stream():
+    whole = answer(input_tokens=50, output_tokens=7, cached_tokens=40)
+    read = Usage(input_tokens=50, cached_tokens=40, output_tokens=7)
+    assert usage_in(whole) == read
+    assert usage_in(SimpleNamespace(type="response.completed", response=whole)) == read
+    assert usage_in(SimpleNamespace(type="response.created", response=whole)) is None
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        None,
+        object(),
+        SimpleNamespace(usage=None),
+        answer(input_tokens=0, output_tokens=3),
+        answer(input_tokens="50", output_tokens=3),
+        SimpleNamespace(type="response.completed", response=None),
+    ],
+)
+def test_an_answer_without_numbers_has_no_usage(nothing):
+    assert usage_in(nothing) is None
+
+
+def test_a_model_without_a_price_has_none():
+    assert price_of(None) is None
+    assert price_of("no-such-model-anywhere") is None
+
+
+def test_a_table_of_another_make_gives_no_price(monkeypatch):
+    pytest.importorskip("genai_prices")
+    monkeypatch.setitem(sys.modules, "genai_prices", SimpleNamespace())
+    price_of.cache_clear()
+    assert price_of("gpt-4.1-mini") is None
+    price_of.cache_clear()
+
+
+def test_the_price_of_a_model_is_that_of_the_table():
+    pytest.importorskip("genai_prices")
+    price_of.cache_clear()
+    price = price_of("azure/gpt-4.1-mini")
+    assert price is not None
+    assert 0 < price.cached < price.input < 1e-3
