@@ -30,11 +30,19 @@ class View:
     summary: str | None = None
     version: int = 0
 
-    def render(self, items: Sequence[T], summary_message: Callable[[str], T]) -> list[T]:
-        """Return the list to send, with `summary_message(content)` in its place."""
+    def render(
+        self, items: Sequence[T], summary_message: Callable[[str], T], *, recall: bool = False
+    ) -> list[T]:
+        """Return the list to send, with `summary_message(content)` in its place.
+
+        Args:
+            items: The whole history.
+            summary_message: Makes a message of a framed summary.
+            recall: As in `frame.wrap`.
+        """
         made = [items[index] for index in self.kept]
         if self.summary is not None:
-            content = frame.wrap(self.version, self.summary)
+            content = frame.wrap(self.version, self.summary, recall=recall)
             made.insert(self.intact, summary_message(content))
         return made
 

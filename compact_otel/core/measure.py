@@ -34,12 +34,14 @@ class Scale:
         call: What stands beside the items.
         policy: The shares of the window.
         window: The window.
+        recall: Whether the agent can look up what a summary stands for.
     """
 
     estimator: TokenEstimator
     call: CallContext
     policy: CompactPolicy
     window: Window
+    recall: bool = False
 
     def items(self, items: Sequence[Item]) -> Sequence[int]:
         """Return the tokens of each item.
@@ -57,7 +59,7 @@ class Scale:
 
     def summary(self, version: int, text: str) -> int:
         """Return the tokens of a summary as a message, its frame included."""
-        content = frame.wrap(version, text)
+        content = frame.wrap(version, text, recall=self.recall)
         role, api = self.policy.summary_role, self.call.api
         return sum(self.items([summary_item(content, role, api)]))
 

@@ -130,6 +130,28 @@ class ClaimingStorage(Protocol):
 
 
 @runtime_checkable
+class ReadableArchive(Protocol):
+    """What a `StorageAdapter` needs so that it can be read back; those of this package have it.
+
+    `session_id` may be any string. Methods block, and may raise anything.
+    """
+
+    name: str
+
+    def steps(self, session_id: str) -> Sequence[int]:
+        """Return the numbers of the session's transcripts, ascending; none is an empty sequence."""
+        ...
+
+    def load_transcript(self, session_id: str, step: int) -> Sequence[Mapping[str, Any]]:
+        """Return the items that `save_transcript` stored."""
+        ...
+
+    def load_summary(self, session_id: str, step: int) -> Mapping[str, Any]:
+        """Return what `save_summary` stored; an OSError with ENOENT if nothing was."""
+        ...
+
+
+@runtime_checkable
 class Exporter(Protocol):
     """Takes every event as it happens, beside OpenTelemetry."""
 

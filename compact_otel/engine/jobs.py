@@ -6,11 +6,12 @@ import uuid
 from dataclasses import replace
 
 from compact_otel.core import events
+from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.history import Recollection
 from compact_otel.core.items import api_of, as_mapping
 from compact_otel.core.job import Job, Writer
 from compact_otel.core.measure import Scale, name_of
-from compact_otel.core.protocols import Summarizer
+from compact_otel.core.protocols import ReadableArchive, Summarizer
 from compact_otel.core.types import CallContext
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.request import Request
@@ -31,11 +32,13 @@ def job_of(shared: Shared, request: Request) -> Job:
     if request.refused is not None and request.refused.limit is None:
         # The window is unknown but for what it did not hold, and there is one attempt left.
         policy = replace(policy, target_pct=policy.target_pct / 2)
+    stored = storage is not None and not is_observed(shared, request)
     scale = Scale(
         estimator=shared.estimator,
         call=call,
         policy=policy,
         window=shared.windows.of(call.model, window),
+        recall=stored and _can_look_up(call, storage),
     )
     rescue = None
     if request.refused is not None:
@@ -55,7 +58,7 @@ def job_of(shared: Shared, request: Request) -> Job:
             Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)
             for writer in writers_of(shared, request)
         ],
-        storage=None if storage is None or is_observed(shared, request) else name_of(storage),
+        storage=name_of(storage) if stored else None,
         new_id=lambda: uuid.uuid4().hex,
         stand_back=request.stand_back,
         on_insufficient=request.on_insufficient,
@@ -63,6 +66,12 @@ def job_of(shared: Shared, request: Request) -> Job:
         rescue=rescue,
         price=lambda: price_of(call.model),
     )
+
+
+def _can_look_up(call: CallContext, storage: object) -> bool:
+    """Say whether the agent has the tool for it, and the storage can be read."""
+    has_tool = any(tool.get("name") == RECALL_TOOL for tool in call.tools)
+    return has_tool and isinstance(storage, ReadableArchive)
 
 
 def writers_of(shared: Shared, request: Request) -> tuple[Summarizer, ...]:

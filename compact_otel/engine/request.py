@@ -62,7 +62,9 @@ def given_back(
         return summary_item(content, scale.policy.summary_role, scale.call.api)
 
     return CompactResult(
-        messages=list(messages) if observed else result.view.render(messages, summary_message),
+        messages=list(messages)
+        if observed
+        else result.view.render(messages, summary_message, recall=scale.recall),
         outcome=result.outcome,
         tokens_before=result.tokens_before,
         tokens_after=result.tokens_after,

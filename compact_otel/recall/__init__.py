@@ -15,17 +15,13 @@ looks up in the one what the other does not say. Rules it keeps:
 4. Nothing raises into the run. The tool answers with a sentence, and the event says what failed.
 """
 
-from compact_otel.recall.archive import (
-    TOOL_NAME,
-    Answer,
-    ReadableArchive,
-    read_archive,
-    search_archive,
-)
+from compact_otel.core.frame import RECALL_TOOL
+from compact_otel.core.protocols import ReadableArchive
+from compact_otel.recall.archive import Answer, read_archive, search_archive
 from compact_otel.recall.tool import recall_tool
 
 __all__ = [
-    "TOOL_NAME",
+    "RECALL_TOOL",
     "Answer",
     "ReadableArchive",
     "read_archive",

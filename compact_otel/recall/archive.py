@@ -7,20 +7,18 @@ that older ones have, at the same positions; what its checkpoint did not keep is
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from compact_otel.adapters.records import transcript_name
-from compact_otel.core.frame import defuse
+from compact_otel.core.frame import RECALL_TOOL, defuse
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import prefix_keys
+from compact_otel.core.protocols import ReadableArchive
 from compact_otel.core.types import Checkpoint
 from compact_otel.recall.record import Entry, entries
 from compact_otel.recall.search import excerpt, rank, spans_of, terms_of
-
-TOOL_NAME = "recall_conversation"
-"""Name of the agent's tool. What it answered is not searched: it stands elsewhere itself."""
 
 _MOST_HITS = 8
 _SMALLEST_QUOTE = 60
@@ -39,28 +37,6 @@ _NO_MATCH = (
     "they stood in the text; ids and names find most. What was not removed is still in view."
 )
 _TOO_SMALL = "What was found does not fit into the tokens that an answer may have."
-
-
-@runtime_checkable
-class ReadableArchive(Protocol):
-    """What a `StorageAdapter` needs so that it can be read back; those of this package have it.
-
-    `session_id` may be any string. Methods block, and may raise anything.
-    """
-
-    name: str
-
-    def steps(self, session_id: str) -> Sequence[int]:
-        """Return the numbers of the session's transcripts, ascending; none is an empty sequence."""
-        ...
-
-    def load_transcript(self, session_id: str, step: int) -> Sequence[Mapping[str, Any]]:
-        """Return the items that `save_transcript` stored."""
-        ...
-
-    def load_summary(self, session_id: str, step: int) -> Mapping[str, Any]:
-        """Return what `save_summary` stored; an OSError with ENOENT if nothing was."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +201,7 @@ def _removed(
             continue
         items = storage.load_transcript(session_id, step)[: made.covered]
         kept = frozenset(made.kept)
-        found = entries(items, without_tool=TOOL_NAME)  # what it quoted stands elsewhere itself
+        found = entries(items, without_tool=RECALL_TOOL)  # what it quoted stands elsewhere itself
         gone = [entry for entry in found if entry.positions[0] not in kept]
         return _Removed(archive_id=transcript_name(step), entries=gone) if gone else None
     return None

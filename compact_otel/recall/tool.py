@@ -12,15 +12,11 @@ from opentelemetry.trace import get_current_span
 
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.events import Recall
+from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.measure import name_of
+from compact_otel.core.protocols import ReadableArchive
 from compact_otel.patience import Patience
-from compact_otel.recall.archive import (
-    TOOL_NAME,
-    Answer,
-    ReadableArchive,
-    read_archive,
-    search_archive,
-)
+from compact_otel.recall.archive import Answer, read_archive, search_archive
 from compact_otel.session import Past, current_past
 from compact_otel.telemetry import SCHEMA, CompactSpan, attributes_of
 
@@ -87,7 +83,7 @@ def recall_tool(
 
         return await _told(past, look)
 
-    return function_tool(recall_conversation, name_override=TOOL_NAME)
+    return function_tool(recall_conversation, name_override=RECALL_TOOL)
 
 
 def _answer(

@@ -76,3 +76,9 @@ def test_a_summary_is_known_as_a_string_and_as_one_part(role):
 )
 def test_anything_else_is_not_taken_for_one(item):
     assert frame.unwrap(item) is None
+
+
+def test_a_summary_that_names_the_tool_is_found_again_without_it():
+    content = frame.wrap(2, "We chose blue.", recall=True)
+    assert frame.RECALL_TOOL in content
+    assert frame.unwrap({"role": "assistant", "content": content}) == (2, "We chose blue.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compact_otel.adapters import MemoryStorage
 from compact_otel.core.errors import StorageError
-from compact_otel.recall import TOOL_NAME, ReadableArchive, read_archive, search_archive
+from compact_otel.recall import RECALL_TOOL, ReadableArchive, read_archive, search_archive
 from tests.histories import (
     assistant,
     call,
@@ -131,7 +131,7 @@ def test_what_was_said_twice_comes_once_from_where_it_was_said_last(storage, com
 def test_an_earlier_recall_is_not_found_again(storage, compacted):
     quoted = f"{FRAME}\n\n[1] look:\n> voucher V-9"
     history = lengthy(
-        call("r", name=TOOL_NAME, arguments='{"query":"voucher"}'), output("r", quoted)
+        call("r", name=RECALL_TOOL, arguments='{"query":"voucher"}'), output("r", quoted)
     )
     compacted(history)
     assert search(storage, "voucher", history=history).result == "miss"

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import compact_otel
 from compact_otel import ConfigError, recall_tool
 from compact_otel.adapters import MemoryStorage
-from compact_otel.recall import TOOL_NAME
+from compact_otel.recall import RECALL_TOOL
 from compact_otel.session import Past, in_session, set_past
 from compact_otel.testing import LocalOpenAI, Step
 from tests.histories import Exporter, Storage, assistant, call, output, talk, user
@@ -75,7 +75,7 @@ def knows_or_asks(request):
         if f"{ident} has voucher" in line:
             return Step(line.split()[-1])
     if newest.get("role") == "user":
-        return Step(calls=[(TOOL_NAME, {"query": f"voucher {ident}"})])
+        return Step(calls=[(RECALL_TOOL, {"query": f"voucher {ident}"})])
     return Step("I do not know.")
 
 
@@ -113,12 +113,45 @@ async def test_an_agent_gets_back_what_was_compacted_away(instrumented, form, st
     assert {request.status for request in api.requests} == {200}
 
 
+def said_of_recall(request):
+    """Return whether the summary in a request names the tool, None if there is no summary."""
+    for item in request.body["input"]:
+        text = json.dumps(item)
+        if "COMPACT-SUMMARY v" in text:
+            return RECALL_TOOL in text
+    return None
+
+
+async def test_the_summary_names_the_tool_where_the_agent_has_it(instrumented):
+    exporter = Exporter()
+    instrumented(exporters=[exporter])
+    with LocalOpenAI(knows_or_asks, context_window=WINDOW) as api:
+        await forget(clerk(api), SQLiteSession("mine"), "A-17 has voucher V-9")
+        assert said_of_recall(api.requests[-1]) is True
+        # and the words are counted
+        final = exporter.named("token_estimate")[-1]
+        total = final.get("compact.tokens.after") or final["compact.tokens.before"]
+        assert abs(total - api.requests[-1].tokens) <= 5
+
+
+@pytest.mark.parametrize(("tools", "adapter"), [([], "memory"), (None, "none")])
+async def test_the_summary_is_silent_where_nothing_can_be_looked_up(tools, adapter):
+    compact_otel.instrument(
+        max_context_tokens=WINDOW, hard_cap_buffer=0, storage={"adapter": adapter}
+    )
+    with LocalOpenAI(knows_or_asks, context_window=WINDOW) as api:
+        await forget(clerk(api, tools=tools), SQLiteSession("mine"), "A-17 has voucher V-9")
+        assert said_of_recall(api.requests[-1]) is False
+
+
 async def test_without_the_tool_it_is_lost(instrumented):
     instrumented()
     with LocalOpenAI(knows_or_asks, context_window=WINDOW) as api:
         agent, session = clerk(api, tools=[]), SQLiteSession("mine")
         await forget(agent, session, "A-17 has voucher V-9")
-        with pytest.raises(Exception, match=TOOL_NAME):  # the model calls a tool that is not there
+        with pytest.raises(
+            Exception, match=RECALL_TOOL
+        ):  # the model calls a tool that is not there
             await tell(agent, "Which voucher has A-17", session)
 
 
@@ -180,7 +213,7 @@ async def test_an_agent_used_as_a_tool_does_not_read_the_past_of_its_caller(inst
 def test_the_model_can_name_words_and_places_and_nothing_else():
     tool = recall_tool()
     assert isinstance(tool, FunctionTool)
-    assert tool.name == TOOL_NAME == "recall_conversation"
+    assert tool.name == RECALL_TOOL == "recall_conversation"
     assert set(tool.params_json_schema["properties"]) == {"query", "position", "offset"}
     assert tool.params_json_schema["additionalProperties"] is False
     assert all(entry["description"] for entry in tool.params_json_schema["properties"].values())
