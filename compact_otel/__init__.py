@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from compact_otel.core.types import CompactPolicy, CompactResult, Message
     from compact_otel.manager import CompactManager
     from compact_otel.recall import recall_tool
+    from compact_otel.sdk_sessions import compact_session, compact_session_sync, status
 
 __all__ = [
     "CompactConfig",
@@ -50,9 +51,12 @@ __all__ = [
     "__version__",
     "acompact",
     "compact",
+    "compact_session",
+    "compact_session_sync",
     "instrument",
     "protect",
     "recall_tool",
+    "status",
     "uninstrument",
 ]
 
@@ -72,6 +76,7 @@ _HOMES = {
     "core.types": ("CompactPolicy", "CompactResult", "Message"),
     "manager": ("CompactManager",),
     "recall": ("recall_tool",),
+    "sdk_sessions": ("compact_session", "compact_session_sync", "status"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

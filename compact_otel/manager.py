@@ -230,7 +230,8 @@ class CompactManager:
         history = self._shared.known.history(session_id)
         checkpoint = None if history is None else history.checkpoint
         if checkpoint is None and self.storage is not None:
-            checkpoint = next(reversed(self.storage.load_checkpoints(session_id)), None)
+            stored = reversed(self.storage.load_checkpoints(session_id))
+            checkpoint = next((found for found in stored if found.ahead is None), None)
         if checkpoint is None:
             return SessionStatus(session_id=session_id)
         return SessionStatus(

@@ -13,7 +13,7 @@ from typing import Any
 
 from compact_otel.core.items import as_mapping, is_protected, unmarked
 from compact_otel.core.types import CallContext, Item
-from compact_otel.session import current_session_id
+from compact_otel.session import current_session_id, is_left_to_its_session, is_taken_over
 
 # Positions of the arguments behind `self`. The runner calls `get_response` with keywords and
 # `stream_response` with seven positionals; applications do as they like.
@@ -112,12 +112,24 @@ def _speaks_responses(model: Any) -> bool:
     return is_a(model, "OpenAIResponsesModel")
 
 
+NOT_IN_HAND = frozenset({"server_managed", "unsupported_input"})
+"""Reasons to stand back that hold whatever happens, as the history is not there to be changed. The
+others leave it to somebody else to shorten it, and end where the provider refuses it all the same:
+the run would die of a compaction that did not come, or comes only after the turn."""
+
+
 def stands_back(call: ModelCall) -> str | None:
-    """Say why the history of this call is not ours to change, None if it is."""
+    """Say why the history of this call is not ours to change, None if it is.
+
+    `server_managed`: the input is only what is new. `provider_compaction`: the provider compacts
+    while it answers; this is also how the `Compaction` of sandbox agents works. `truncation_auto`:
+    the provider drops what does not fit. `sdk_compaction_session`: the SDK has the run's session
+    compacted after a turn, by the id of its last response.
+    """
     if call.argument("previous_response_id") or call.argument("conversation_id"):
-        return "server_managed"  # the input is only what is new
-    if not _speaks_responses(call.model):
-        return None  # other models drop the two settings below without a word
+        return "server_managed"
+    if is_taken_over() or not _speaks_responses(call.model):
+        return None  # other models drop the settings without a word, and give responses no id
     settings = call.argument("model_settings")
     places: list[Mapping[str, Any]] = [
         {name: getattr(settings, name, None) for name in ("context_management", "truncation")}
@@ -128,7 +140,7 @@ def stands_back(call: ModelCall) -> str | None:
         return "provider_compaction"
     if any(place.get("truncation") == "auto" for place in places):
         return "truncation_auto"
-    return None
+    return "sdk_compaction_session" if is_left_to_its_session() else None
 
 
 def context_of(call: ModelCall) -> CallContext:

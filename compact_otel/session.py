@@ -32,8 +32,9 @@ class Past:
 class _Run:
     """One run. Its model calls and its tools may be tasks of their own, but share this object."""
 
-    session_id: str | None
+    session: object
     past: Past | None = None
+    taken_over: bool = False
 
 
 _run: ContextVar[_Run | None] = ContextVar("compact_otel_run", default=None)
@@ -42,7 +43,50 @@ _run: ContextVar[_Run | None] = ContextVar("compact_otel_run", default=None)
 def current_session_id() -> str | None:
     """Return the session of the run at hand, None outside of one and in runs without."""
     run = _run.get()
-    return None if run is None else run.session_id
+    return None if run is None else session_id_of(run.session)
+
+
+def session_id_of(session: object) -> str | None:
+    """Return the id of a session of the Agents SDK, None if it has none, or none yet."""
+    try:
+        ident = getattr(session, "session_id", None)
+    except Exception:  # noqa: BLE001 - that of an OpenAI conversation is an error before its first use
+        return None
+    return ident if isinstance(ident, str) else None
+
+
+def compacts_itself(session: object) -> bool:
+    """Say whether the SDK has a session compact what it stores; the SDK asks it the same way.
+
+    `OpenAIResponsesCompactionSession` does, so does an encrypted session around one, and any other
+    session with this method (`agents.memory.session.OpenAIResponsesCompactionAwareSession`).
+    """
+    try:
+        return callable(getattr(session, "run_compaction", None))
+    except Exception:  # noqa: BLE001 - a session may answer for another one behind a network
+        return False
+
+
+def is_left_to_its_session() -> bool:
+    """Say whether what the run at hand stores is compacted by its session."""
+    run = _run.get()
+    return run is not None and compacts_itself(run.session)
+
+
+def take_over() -> None:
+    """Take the history of the run at hand for ours to change, until the run ends.
+
+    A call was refused as too large, so whoever was to shorten the history has not done so in time.
+    """
+    run = _run.get()
+    if run is not None:
+        run.taken_over = True
+
+
+def is_taken_over() -> bool:
+    """Say whether `take_over` was called in the run at hand."""
+    run = _run.get()
+    return run is not None and run.taken_over
 
 
 def current_past() -> Past | None:
@@ -63,10 +107,9 @@ def in_session(session: object) -> Iterator[None]:
     """Let what runs inside know its session.
 
     Args:
-        session: A session of the Agents SDK, by its `session_id`; anything else is none.
+        session: A session of the Agents SDK, None for a run without.
     """
-    ident = getattr(session, "session_id", None)
-    token = _run.set(_Run(ident if isinstance(ident, str) else None))
+    token = _run.set(_Run(session))  # the session and not its id, which may come with its first use
     try:
         yield
     finally:

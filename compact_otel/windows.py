@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 
 from compact_otel.core.types import Window
+from compact_otel.forks import mutex
 from compact_otel.overflow import Overflow
 
 _log = logging.getLogger("compact_otel")
@@ -47,7 +47,7 @@ class Windows:
     def __init__(self) -> None:
         self._learned: dict[str | None, int] = {}
         self._warned: set[str | None] = set()
-        self._lock = threading.Lock()
+        self._lock = mutex()
 
     def of(self, model: str | None, max_context_tokens: int | None = None) -> Window:
         """Return what a model takes in; of an unknown one 128,000 tokens, with one warning.

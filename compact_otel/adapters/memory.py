@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from compact_otel.adapters.claims import ThreadClaims
-from compact_otel.adapters.forks import mutex
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -23,6 +22,7 @@ from compact_otel.adapters.records import (
 )
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
+from compact_otel.forks import mutex
 from compact_otel.redaction import plain
 
 _Kind = Literal["transcript", "summary", "event", "checkpoint"]

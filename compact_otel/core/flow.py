@@ -5,8 +5,8 @@ The algorithm exists once; who drives it decides whether it waits in a thread or
 
 * an `Event`: tell whoever listens; answer None;
 * `LoadCheckpoints`: put what the storage knows of the session into the ledger; answer None;
-* `Claim`: keep others from compacting the same conversation until this is over; answer None;
-* `TakePrepared`: answer a `Prepared`, or None if there is none;
+* `Claim`: keep others from compacting the same conversation until this is over; answer whether
+  that is so;
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
 * `SaveTranscript`: store the history as it was; answer an `ArchiveReceipt`;
 * `SaveSummary`, `SaveCheckpoint`: store what came out; answer None.
@@ -31,15 +31,12 @@ from compact_otel.core.job import (
     FlowResult,
     Job,
     LoadCheckpoints,
-    Prepared,
     SaveCheckpoint,
     SaveSummary,
     SaveTranscript,
-    TakePrepared,
 )
 from compact_otel.core.making import (
     Planned,
-    adopted,
     cache_effect,
     checkpoint_of,
     circuit_open,
@@ -49,6 +46,7 @@ from compact_otel.core.making import (
     report,
 )
 from compact_otel.core.measure import Measured
+from compact_otel.core.ready import ahead_of, is_ready, ready
 from compact_otel.core.types import ArchiveReceipt, Checkpoint
 from compact_otel.core.verify import verify
 
@@ -98,37 +96,32 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
 
 
 def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
-    """Make the next compaction ahead of time, for `compaction` to take when it is due.
+    """Make the next compaction ahead of time, for whoever is due first, here or elsewhere.
 
-    Nothing is put into force and nothing is stored. Only the first summariser is asked: where it
+    It is held and stored, but not put into force. Only the first summariser is asked: where it
     fails it is asked again when the compaction is due.
     """
-    view = known_view(job)
-    result = FlowResult(view=view, outcome="error")
+    result = FlowResult(view=known_view(job), outcome="error")
     try:
+        had = yield Claim(_conversation(job), patient=False)
+        view = yield from _newest(job)
         state = _measured(job, view)
         yield state.estimate("before")
         yield state.decision(job.trigger)
         # What comes until the compaction is due stays word for word, so that much less may stay.
         to_come = max(0, state.limits.trigger - state.total)
         to_do = planned(job, state, state.limits.less(to_come))
-        if to_do is None:
-            return replace(result, outcome="noop")
+        if not had or to_do is None or is_ready(job, view.version):
+            return replace(result, view=view, outcome="noop")
         done = yield from made(job, state, to_do, (0,), note=False)
+        assert done.made.created is not None  # noqa: S101 - no note was asked for
+        ahead = ahead_of(done, done.made.created)
+        yield from _hold(replace(checkpoint_of(job, state, done), ahead=ahead))
     except Exception as error:  # noqa: BLE001 - whatever it is, there is time to do it anew
         yield failure("assemble", error, "passthrough")
         return replace(result, error=error)
-    assert done.made.created is not None  # noqa: S101 - no note was asked for
     return replace(
-        result,
-        outcome="prepared",
-        tokens_before=state.total,
-        tokens_after=done.after.total,
-        prepared=Prepared(
-            checkpoint=checkpoint_of(job, state, done),
-            plan=to_do.plan,
-            created=done.made.created,
-        ),
+        result, outcome="prepared", tokens_before=state.total, tokens_after=done.after.total
     )
 
 
@@ -185,12 +178,22 @@ def _is_due(job: Job, state: Measured) -> bool:
     return state.decision(job.trigger).decision == "compact"
 
 
+def _conversation(job: Job) -> str:
+    """Name a conversation by how it begins, for those who must not compact it at once."""
+    return job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1]
+
+
 def _alone(job: Job) -> Generator[Effect, Any, View]:
     """Wait until nobody else compacts this conversation, and return what they left."""
     try:
-        yield Claim(job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1])
+        yield Claim(_conversation(job))
     except Exception as error:  # noqa: BLE001 - at worst two pay for the same summary
         yield failure("archive", error, "passthrough")
+    return (yield from _newest(job))
+
+
+def _newest(job: Job) -> Generator[Effect, Any, View]:
+    """Return the known view, with what others have stored meanwhile."""
     if job.storage is None:
         return known_view(job)
     return (yield from _loaded(job, LoadCheckpoints(anew=True)))
@@ -200,10 +203,9 @@ def _compacted(
     job: Job, state: Measured, unchanged: FlowResult
 ) -> Generator[Effect, Any, FlowResult]:
     """Carry out a compaction that was decided on, with what was prepared for it if that fits."""
-    ready = (yield TakePrepared()) if job.trigger == "preflight" else None
-    done = adopted(job, state, ready) if isinstance(ready, Prepared) else None
-    if done is not None and ready is not None:
-        yield replace(ready.created, prepared=True)
+    done = ready(job, state) if job.trigger == "preflight" else None
+    if done is not None and done.made.created is not None:
+        yield done.made.created
     else:
         try:
             to_do = planned(job, state, state.limits)
@@ -261,11 +263,15 @@ def _store(
     receipt = None
     if job.storage is not None:
         receipt = yield from _archive(job.storage, checkpoint, dropped)
+    yield from _hold(checkpoint)
+    return receipt
+
+
+def _hold(checkpoint: Checkpoint) -> Generator[Effect, Any, None]:
     try:
         yield SaveCheckpoint(checkpoint)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
         yield failure("archive", error, "passthrough")
-    return receipt
 
 
 def _archive(

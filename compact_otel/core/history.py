@@ -34,6 +34,7 @@ class History:
         fixed: Tokens beside them.
         checkpoint: The compaction that was replayed over it.
         generation: State of the ledger in which that one was found.
+        unfit: Whether another one was found that did not fit it then.
         calls: Model calls since the last compaction.
         short_lived: Compactions in a row that each lasted for a few calls only.
         usage: What the provider counted for the call, None if it is not known (yet).
@@ -48,6 +49,7 @@ class History:
     fixed: FixedTokens | None = None
     checkpoint: Checkpoint | None = None
     generation: int = -1
+    unfit: bool = False
     calls: int = 0
     short_lived: int = 0
     usage: Usage | None = None
@@ -112,6 +114,7 @@ class Recollection:
         self._fixed: FixedTokens | None = None
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
+        self._unfit = False
 
     @property
     def _grown(self) -> bool:
@@ -188,19 +191,35 @@ class Recollection:
             ledger: All compactions.
             fits: Says whether one may be replayed over the history as it is now.
         """
-        known = self._known
+        known, generation = self._known, ledger.generation  # before looking: others add to it
         if (
             known is not None
-            and known.generation == ledger.generation
+            and known.generation == generation
             and self._grown
             and not self._has_new("compaction")
         ):
-            # What is new lies behind all that the record speaks of, so it fits as it did.
-            self._checkpoint = known.checkpoint
+            # What is new lies behind all that the record speaks of, so it fits as it did. One that
+            # covers more may be there, of a process that is further on, and be reached or fit only
+            # now.
+            covered = 0 if known.checkpoint is None else known.checkpoint.covered
+            beyond = covered if known.unfit else len(known.items)
+            longer = ledger.find(self.keys, self._judged(fits), beyond=beyond)
+            self._checkpoint = known.checkpoint if longer is None else longer
         else:
-            self._checkpoint = ledger.find(self.keys, fits)
-        self._generation = ledger.generation
+            self._checkpoint = ledger.find(self.keys, self._judged(fits))
+        self._generation = generation
         return self._checkpoint
+
+    def _judged(self, fits: Callable[[Checkpoint], bool]) -> Callable[[Checkpoint], bool]:
+        """Return `fits`, and remember whether it refused one that may fit later."""
+
+        def judged(checkpoint: Checkpoint) -> bool:
+            fitting = fits(checkpoint)
+            self._unfit = self._unfit or not fitting
+            return fitting
+
+        self._unfit = False
+        return judged
 
     def remembered(self) -> History:
         """Return what the next call may start from."""
@@ -215,6 +234,7 @@ class Recollection:
             fixed=self._fixed,
             checkpoint=self._checkpoint,
             generation=self._generation,
+            unfit=self._unfit,
             calls=0 if known is None else known.calls + 1,
             short_lived=0 if known is None else known.short_lived,
         )

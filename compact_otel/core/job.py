@@ -11,7 +11,6 @@ from compact_otel.core.assemble import View
 from compact_otel.core.history import History, Recollection
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale
-from compact_otel.core.policy import Plan
 from compact_otel.core.types import (
     ArchiveReceipt,
     Checkpoint,
@@ -45,6 +44,7 @@ class Job:
         scale: What it is measured with, and the policy.
         trigger: Who asks.
         ledger: Earlier compactions.
+        ready: Compactions that were made ahead of time.
         memory: The history, with what is known of it from its last call.
         writers: The summarisers, in the order in which they are asked.
         storage: Name of the storage adapter, None if nothing is stored.
@@ -60,6 +60,7 @@ class Job:
     scale: Scale
     trigger: TriggerType
     ledger: Ledger
+    ready: Ledger
     memory: Recollection
     writers: Sequence[Writer]
     storage: str | None
@@ -84,14 +85,15 @@ class LoadCheckpoints:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Keep others, threads and processes, from compacting the same conversation until the end."""
+    """Keep others, threads and processes, from compacting the same conversation until the end.
+
+    Attributes:
+        key: How the conversation begins.
+        patient: Whether to wait for somebody who has the claim.
+    """
 
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class TakePrepared:
-    """Give what was prepared ahead of time for the session; wait for it if it is being made."""
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class SaveSummary:
 
 @dataclass(frozen=True, slots=True)
 class SaveCheckpoint:
-    """Hold a checkpoint, and store it if there is a storage."""
+    """Hold a checkpoint, in force or ahead of time, and store it if there is a storage."""
 
     checkpoint: Checkpoint
 
@@ -127,21 +129,11 @@ Effect = (
     events.Event
     | LoadCheckpoints
     | Claim
-    | TakePrepared
     | Summarize
     | SaveTranscript
     | SaveSummary
     | SaveCheckpoint
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A compaction made ahead of time, for the history whose beginning its checkpoint names."""
-
-    checkpoint: Checkpoint
-    plan: Plan
-    created: events.SummaryCreated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +152,6 @@ class FlowResult:
     archive: ArchiveReceipt | None = None
     history: History | None = None
     soon: bool = False
-    prepared: Prepared | None = None
 
     @property
     def replayed(self) -> Checkpoint | None:

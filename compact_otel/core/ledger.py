@@ -100,14 +100,17 @@ class Ledger:
         """Say whether this very checkpoint is held."""
         return self._checkpoints.get(checkpoint.key) == checkpoint
 
-    def find(self, keys: Sequence[str], fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+    def find(
+        self, keys: Sequence[str], fits: Callable[[Checkpoint], bool], *, beyond: int = 0
+    ) -> Checkpoint | None:
         """Return the checkpoint that covers the longest prefix of a history and fits it.
 
         Args:
             keys: The history's chain.
             fits: Says whether a checkpoint may be replayed over the history as it is now.
+            beyond: Only prefixes of more items than these.
         """
-        for covered in range(len(keys), 0, -1):
+        for covered in range(len(keys), beyond, -1):
             found = self._checkpoints.get(keys[covered - 1])
             if found is not None and found.covered == covered and fits(found):
                 with contextlib.suppress(KeyError):  # another thread may just have dropped it

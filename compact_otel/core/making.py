@@ -5,18 +5,18 @@ Nothing here is stored or put into force: `core.flow` does that, now or when the
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from compact_otel.core import events
-from compact_otel.core.assemble import View, replay
+from compact_otel.core.assemble import View
 from compact_otel.core.caching import expected
 from compact_otel.core.errors import InsufficientBudget, SummaryError, VerificationError
 from compact_otel.core.items import is_protected, label_of
-from compact_otel.core.job import Effect, Job, Prepared, Summarize
+from compact_otel.core.job import Effect, Job, Summarize
 from compact_otel.core.measure import Measured
-from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan, partition
+from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan
 from compact_otel.core.summary import Made, ask, usable
 from compact_otel.core.types import Checkpoint, SummaryRequest
 from compact_otel.core.verify import verify
@@ -109,53 +109,6 @@ def made(
     verify(job.items, state.view, view, job.scale.policy)
     check_size(state, after)
     return Compaction(plan=to_do.plan, after=after, made=summary, dropped=to_do.dropped)
-
-
-def adopted(job: Job, state: Measured, ready: Prepared) -> Compaction | None:
-    """Return what was prepared as a compaction of the call as it is now, None if it does not fit.
-
-    The history may have been edited since, or have grown by more than was foreseen.
-    """
-    checkpoint, keys = ready.checkpoint, job.memory.keys
-    if checkpoint.covered > len(keys) or keys[checkpoint.covered - 1] != checkpoint.key:
-        return None
-    view = replay(job.items, checkpoint)
-    if not set(view.kept) <= set(state.view.kept) or view.version <= state.view.version:
-        return None  # another compaction came in between
-    after = state.seen_as(view)
-    try:
-        verify(job.items, state.view, view, job.scale.policy)
-        check_size(state, after)
-    except (VerificationError, InsufficientBudget):
-        return None
-    if after.total >= state.limits.trigger:
-        return None
-    made = Made(
-        text=checkpoint.summary,
-        version=checkpoint.version,
-        id=checkpoint.summary_id,
-        created=ready.created,
-        planned=True,
-    )
-    staying = set(view.kept)
-    dropped = [index for index in state.view.kept if index not in staying]
-    return Compaction(
-        plan=_counted(state, ready.plan, staying), after=after, made=made, dropped=dropped
-    )
-
-
-def _counted(state: Measured, plan: Plan, staying: Container[int]) -> Plan:
-    """Return a plan with what it keeps now, which is more than when it was made."""
-    turns, pinned, pairs = set(), 0, 0
-    for entry in partition(state.items, state.item_tokens, state.scale.policy):
-        if entry.block.start not in staying:
-            continue
-        pairs += entry.block.pairs
-        if entry.rank == 0:
-            pinned += entry.block.stop - entry.block.start
-        elif entry.block.kind != "tool":
-            turns.add(entry.rank)
-    return replace(plan, pinned=pinned, recent_turns=len(turns), tool_pairs=pairs)
 
 
 def _summary(

@@ -278,6 +278,31 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What is to be told of a compaction that was made ahead of time when it is put into force.
+
+    Attributes:
+        step: How often the keep counts were reduced.
+        keep_recent_turns: Keep count after that.
+        keep_tool_io_pairs: Keep count after that.
+        summarizer: Who wrote the summary.
+        writer: The model that wrote it, None if no model was asked.
+        tokens: Tokens of the summary.
+        input_messages: Items it was made of.
+        input_tokens: Tokens of those.
+    """
+
+    step: int
+    keep_recent_turns: int
+    keep_tool_io_pairs: int
+    summarizer: str
+    writer: str | None
+    tokens: int
+    input_messages: int
+    input_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A compaction as a small record that is replayed over the history it came from.
 
@@ -292,6 +317,7 @@ class Checkpoint:
         tokens_before: Estimate of the call before this compaction.
         tokens_after: Estimate after it.
         model: Model of the call, None if unknown.
+        ahead: Set while the compaction is ready and not yet in force.
     """
 
     key: str
@@ -304,6 +330,7 @@ class Checkpoint:
     tokens_before: int
     tokens_after: int
     model: str | None = None
+    ahead: Ahead | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data; `from_dict` reads it back."""
@@ -316,7 +343,9 @@ class Checkpoint:
         Raises:
             KeyError, TypeError, ValueError: If the data is not such a record.
         """
-        record = cls(**{name: data[name] for name in cls.__slots__})
+        values = {name: data[name] for name in cls.__slots__ if name != "ahead"}
+        ahead = data.get("ahead")  # records of a first version have none
+        record = cls(**values, ahead=None if ahead is None else Ahead(**ahead))
         kept = tuple(record.kept)
         texts = (record.key, record.summary, record.summary_id, record.strategy, record.model or "")
         numbers = (
@@ -324,6 +353,11 @@ class Checkpoint:
         )  # fmt: skip
         if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
             raise TypeError("not a checkpoint record")
+        if record.ahead is not None:
+            counts = {field_: getattr(record.ahead, field_) for field_ in Ahead.__slots__}
+            names = (counts.pop("summarizer"), counts.pop("writer") or "")
+            if not all(map(_is_int, counts.values())) or not all(isinstance(n, str) for n in names):
+                raise TypeError("not a record of a compaction ahead of time")
         if record.version < 1:
             raise ValueError(f"need `version` >= 1, got {record.version}")
         ascending = all(low < high for low, high in pairwise((-1, *kept, record.covered)))

@@ -48,8 +48,6 @@ class Ahead:
         in_loop = inspect.iscoroutinefunction(writer.summarize)
         preparation = Preparation(
             basis="" if result.replayed is None else result.replayed.key,
-            length=len(history.items),
-            key=job.memory.key,
             loop=running_loop() if in_loop else None,
         )
         if not self._shared.ahead.begin(session_id, preparation):
@@ -66,15 +64,11 @@ class Ahead:
 
     def _make(self, session_id: str, job: Job, preparation: Preparation) -> None:
         with self._making(session_id, job, preparation, blocking=True) as performance:
-            result = drive(making_ready(job), performance)
-            performance.end(result)
-            preparation.result.set_result(result.prepared)
+            performance.end(drive(making_ready(job), performance))
 
     async def _amake(self, session_id: str, job: Job, preparation: Preparation) -> None:
         with self._making(session_id, job, preparation, blocking=False) as performance:
-            result = await adrive(making_ready(job), performance)
-            performance.end(result)
-            preparation.result.set_result(result.prepared)
+            performance.end(await adrive(making_ready(job), performance))
 
     @contextmanager
     def _making(
@@ -88,6 +82,5 @@ class Ahead:
                 yield performance
         except Exception as error:  # noqa: BLE001 - the call that is due does it by itself
             _log.warning("writing a summary ahead failed with %s", type(error).__name__)
-        finally:  # cancelled, too: whoever waits for it must not wait in vain
-            if not preparation.result.done():
-                preparation.result.set_result(None)
+        finally:  # cancelled, too
+            preparation.over.set()

@@ -53,6 +53,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         scale=scale,
         trigger=request.trigger,
         ledger=shared.known.ledger,
+        ready=shared.known.ready,
         memory=Recollection(items, shared.known.history(request.session_id)),
         writers=[
             Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from compact_otel.adapters.forks import mutex
 from compact_otel.core.history import Histories, History
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.protocols import StorageAdapter
 from compact_otel.core.types import Checkpoint, Usage
+from compact_otel.forks import mutex
 
 _SESSIONS = 1_000
 """Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
@@ -20,10 +20,12 @@ class Known:
 
     Attributes:
         ledger: The compactions, by content; to read.
+        ready: Those that were made ahead of time and are not yet in force; to read.
     """
 
     def __init__(self) -> None:
         self.ledger = Ledger()
+        self.ready = Ledger(limit=_SESSIONS)
         self._lock = mutex()
         self._histories = Histories()
         self._read: OrderedDict[str, None] = OrderedDict()
@@ -47,7 +49,12 @@ class Known:
     def hold(self, checkpoint: Checkpoint) -> None:
         """Hold a compaction."""
         with self._lock:
-            self.ledger.add(checkpoint)
+            self._add(checkpoint)
+
+    def _add(self, checkpoint: Checkpoint) -> None:
+        ledger = self.ledger if checkpoint.ahead is None else self.ready
+        if not ledger.has(checkpoint):
+            ledger.add(checkpoint)
 
     def has_read(self, session_id: str) -> bool:
         """Say whether the session's stored checkpoints are here."""
@@ -66,8 +73,7 @@ class Known:
         checkpoints = storage.load_checkpoints(session_id)
         with self._lock:
             for checkpoint in checkpoints:
-                if not self.ledger.has(checkpoint):
-                    self.ledger.add(checkpoint)
+                self._add(checkpoint)
             self._read[session_id] = None
             self._read.move_to_end(session_id)
             while len(self._read) > _SESSIONS:

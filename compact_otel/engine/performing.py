@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -24,19 +25,17 @@ from compact_otel.core.job import (
     FlowResult,
     Job,
     LoadCheckpoints,
-    Prepared,
     SaveCheckpoint,
     SaveSummary,
     SaveTranscript,
     Summarize,
-    TakePrepared,
 )
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts
-from compact_otel.engine.preparations import Preparations, taken
+from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.telling import Telling, now
 from compact_otel.engine.workers import WORKERS
 from compact_otel.patience import Patience
@@ -113,10 +112,9 @@ class Performance:
             case Summarize(attempt=attempt):
                 waits = inspect.iscoroutinefunction(self._writers[attempt].summarize)
                 return Place(apart=not waits, limit=config.summarizer.timeout)
-            case TakePrepared():
-                return None if self._prepared() is None else self._patiently
             case Claim():
-                return self._patiently
+                # As long as somebody else's summary may take.
+                return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
             case LoadCheckpoints(anew=anew) if anew or not self._shared.known.has_read(
                 self._session_id
             ):
@@ -124,12 +122,6 @@ class Performance:
             case SaveTranscript() | SaveSummary() | SaveCheckpoint() if storage is not None:
                 return Place(apart=True, limit=config.storage.timeout)
         return None
-
-    @property
-    def _patiently(self) -> Place:
-        """Apart, for as long as somebody else's summary may take."""
-        config = self._shared.config
-        return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
 
     def perform(self, effect: Effect) -> Any:
         """Do what the flow asks for; a summariser may answer with an awaitable."""
@@ -139,11 +131,9 @@ class Performance:
                 self._telling.tell(effect)
             case LoadCheckpoints(anew=anew):
                 known.read(session_id, self._storage, anew=anew)
-            case Claim(key):
+            case Claim(key, patient):
                 self._apart = True  # what follows takes its time
-                self._claim(key)
-            case TakePrepared():
-                return self._take()
+                return self._claim(key, patient=patient)
             case Summarize(request, attempt):
                 self._be_patient_with(_who(self._writers[attempt]))
                 return self._writers[attempt].summarize(request)
@@ -183,27 +173,26 @@ class Performance:
         """
         self._telling.keep(self._storage)
 
-    def _claim(self, key: str) -> None:
-        limit = self._shared.config.summarizer.timeout
+    def _claim(self, key: str, *, patient: bool) -> bool:
+        """Claim a conversation; return whether that worked."""
+        if self._blocked is not None and self._shared.ahead.runs_in(
+            self._session_id, self._blocked
+        ):
+            return False  # the one who has it runs in the very loop that waits for us
+        until = time.monotonic() + (self._shared.config.summarizer.timeout if patient else 0.0)
         with ExitStack() as stack:
             # A session may be forked, and runs without one are named by how they begin: those that
             # are not the same conversation do not wait for one another.
             conversation = f"{self._session_id} {key}"
-            stack.enter_context(self._shared.claims.claim(conversation, limit))
+            had = stack.enter_context(
+                self._shared.claims.claim(conversation, until - time.monotonic())
+            )
             if self._job.storage is not None and isinstance(self._storage, ClaimingStorage):
-                stack.enter_context(self._storage.claim(self._session_id, key, limit))
+                left = until - time.monotonic()
+                claim = self._storage.claim(self._session_id, key, max(0.0, left))
+                had = stack.enter_context(claim) and had
             self._held.take(stack.pop_all())
-
-    def _prepared(self) -> Any:
-        ready = self._shared.ahead.of(self._session_id, self._job.memory.keys)
-        if ready is None or (self._blocked is not None and ready.loop is self._blocked):
-            return None  # made in the very loop that waits for us, it would never be ready
-        return ready
-
-    def _take(self) -> Prepared | None:
-        ready = self._prepared()
-        limit = self._shared.config.summarizer.timeout
-        return None if ready is None else taken(ready, limit)
+        return had
 
     @property
     def _storage(self) -> StorageAdapter:

@@ -1,16 +1,14 @@
-"""What is, or is being, written ahead of time, by session."""
+"""Which sessions a summary is, or was, written ahead for."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from compact_otel.adapters.forks import mutex
-from compact_otel.core.job import Prepared
+from compact_otel.forks import mutex
 
 _AT_ONCE = 4
 """Preparations that run at the same time; where there are more, the call that is due waits."""
@@ -25,21 +23,13 @@ class Preparation:
 
     Attributes:
         basis: Key of the compaction in force, '' without one. Each gets one preparation.
-        length: How many items the history had.
-        key: Its key.
         loop: The event loop it runs in, None if it runs in a thread.
-        result: What came out, None if nothing did.
+        over: Set when it is over, whatever came of it.
     """
 
     basis: str
-    length: int
-    key: str
     loop: asyncio.AbstractEventLoop | None
-    result: Future[Prepared | None] = field(default_factory=Future)
-
-    def is_of(self, keys: Sequence[str]) -> bool:
-        """Say whether a history, by its prefix chain, is the one this was made for, grown on."""
-        return len(keys) >= self.length and keys[self.length - 1] == self.key
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Preparations:
@@ -57,7 +47,7 @@ class Preparations:
             known = self._by_session.get(session_id)
             if known is not None and known.basis == preparation.basis:
                 return False
-            if sum(not each.result.done() for each in self._by_session.values()) >= _AT_ONCE:
+            if sum(not each.over.is_set() for each in self._by_session.values()) >= _AT_ONCE:
                 return False
             self._by_session[session_id] = preparation
             self._by_session.move_to_end(session_id)
@@ -65,27 +55,14 @@ class Preparations:
                 self._by_session.popitem(last=False)
             return True
 
-    def of(self, session_id: str, keys: Sequence[str]) -> Preparation | None:
-        """Return what there is for a history, None if there is nothing."""
+    def runs_in(self, session_id: str, loop: asyncio.AbstractEventLoop) -> bool:
+        """Say whether a preparation for a session runs in a loop at present."""
         with self._lock:
             self._drop_the_parents()
             known = self._by_session.get(session_id)
-        return known if known is not None and known.is_of(keys) else None
+        return known is not None and known.loop is loop and not known.over.is_set()
 
     def _drop_the_parents(self) -> None:
         """In a forked child nobody works on what the parent began."""
         if self._process != os.getpid():
             self._process, self._by_session = os.getpid(), OrderedDict()
-
-
-def taken(preparation: Preparation, limit: float) -> Prepared | None:
-    """Return what was prepared, and wait for it if it is being made.
-
-    Args:
-        preparation: The preparation.
-        limit: Seconds to wait.
-    """
-    try:
-        return preparation.result.result(limit)
-    except TimeoutError:
-        return None

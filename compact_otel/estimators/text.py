@@ -7,10 +7,10 @@ microsecond, cannot go stale, and costs no copy as long as the session holds the
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from compact_otel.estimators import vocabulary
+from compact_otel.forks import mutex
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
@@ -37,7 +37,7 @@ class TextCounts(dict[str, int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
+        self._lock = mutex()
         self._older: dict[str, int] = {}
         self._weight = 0
 

@@ -18,10 +18,11 @@ import hashlib
 import lzma
 import os
 import sys
-import threading
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from compact_otel.forks import mutex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ _PATTERN = "|".join(
     )
 )
 
-_loading = threading.Lock()
+_loading = mutex()
 
 
 def o200k() -> Encoding:
