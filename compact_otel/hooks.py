@@ -21,6 +21,7 @@ from compact_otel.core.types import CallContext
 from compact_otel.engine.performing import is_compacting
 from compact_otel.manager import CompactManager
 from compact_otel.model_call import (
+    NOT_IN_HAND,
     ModelCall,
     context_of,
     handoff_item,
@@ -30,7 +31,7 @@ from compact_otel.model_call import (
     was_handed,
 )
 from compact_otel.overflow import Overflow, overflow_in
-from compact_otel.session import Past, current_session_id, set_past
+from compact_otel.session import Past, current_session_id, set_past, take_over
 from compact_otel.usage import usage_in
 
 _log = logging.getLogger("compact_otel")
@@ -89,7 +90,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         stand_back=reason,
         on_insufficient=manager.config.on_insufficient_budget,
     )
-    if reason or manager.config.mode == "observe":
+    if reason in NOT_IN_HAND or manager.config.mode == "observe":
         return Prepared(call.unmarked(flag))
     # The list itself where nothing changed: server-managed runs compare the identity of items.
     going = call if result.outcome == "skipped" else call.with_input(result.messages)
@@ -126,6 +127,7 @@ async def rescued(manager: CompactManager, refused: Prepared, problem: object) -
     )
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
         return None
+    take_over()
     flag = manager.config.policy.protected_flag
     return Prepared(
         call=original.with_input(result.messages).unmarked(flag),

@@ -13,7 +13,7 @@ from opentelemetry.trace import TracerProvider
 
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
-from compact_otel.core import events
+from compact_otel.core import events, frame
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
 from compact_otel.engine.known import Known
@@ -228,6 +228,11 @@ class CompactManager:
             StorageError: If the storage cannot be read.
         """
         history = self._shared.known.history(session_id)
+        if history is not None and history.checkpoint is None:
+            # What was compacted by hand may stand in the history itself.
+            summaries = [found for item in history.items if (found := frame.unwrap(item))]
+            version, summary = max(summaries, default=(0, None))
+            return SessionStatus(session_id=session_id, summary=summary, version=version)
         checkpoint = None if history is None else history.checkpoint
         if checkpoint is None and self.storage is not None:
             stored = reversed(self.storage.load_checkpoints(session_id))

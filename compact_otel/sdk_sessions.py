@@ -73,7 +73,8 @@ async def compact_session(
             the archive keeps it. Sessions that can replace their items in one transaction (SQLite,
             SQLAlchemy, encrypted ones around these) may be written to meanwhile; of others nothing
             else must write to them.
-        call: What stands beside the history in its next run, as it costs tokens, too.
+        call: What stands beside the history in its next run, as it costs tokens, too; None for what
+            stood beside it in its last one.
         manager: Does the work; None for the one of `compact_otel.instrument()`.
 
     Returns:

@@ -180,7 +180,7 @@ def _is_due(job: Job, state: Measured) -> bool:
 
 def _conversation(job: Job) -> str:
     """Name a conversation by how it begins, for those who must not compact it at once."""
-    return job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1]
+    return job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1] if job.items else ""
 
 
 def _alone(job: Job) -> Generator[Effect, Any, View]:

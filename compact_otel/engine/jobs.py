@@ -25,8 +25,13 @@ def job_of(shared: Shared, request: Request) -> Job:
         message if type(message) is dict else as_mapping(message) for message in request.messages
     ]
     config, storage = shared.config, shared.parts.storage
-    call = request.call or CallContext(
-        model=config.model, api=api_of(items), conversation=request.session_id
+    known = shared.known.history(request.session_id)
+    # By hand a caller seldom knows the instructions and tools beside a history; its last call did.
+    last = known.call if known is not None and request.trigger == "manual" else None
+    call = (
+        request.call
+        or last
+        or CallContext(model=config.model, api=api_of(items), conversation=request.session_id)
     )
     policy, window = config.settings_for(call.model, call.agent)
     if request.refused is not None and request.refused.limit is None:
@@ -54,7 +59,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         trigger=request.trigger,
         ledger=shared.known.ledger,
         ready=shared.known.ready,
-        memory=Recollection(items, shared.known.history(request.session_id)),
+        memory=Recollection(items, known),
         writers=[
             Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)
             for writer in writers_of(shared, request)

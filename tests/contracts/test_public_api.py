@@ -26,9 +26,12 @@ NAMES = {
     "__version__",
     "acompact",
     "compact",
+    "compact_session",
+    "compact_session_sync",
     "instrument",
     "protect",
     "recall_tool",
+    "status",
     "uninstrument",
 }
 

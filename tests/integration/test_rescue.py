@@ -133,12 +133,10 @@ async def test_other_errors_pass_as_they_are_and_cost_no_second_call(streamed, t
 
 async def test_a_history_that_the_server_keeps_is_not_rescued(tracer_provider):
     wrong_window(tracer_provider)
-    settings = {"extra_args": {"context_management": [{"type": "compaction"}]}}
-    with (
-        LocalOpenAI(answer, context_window=TRUE_WINDOW) as api,
-        pytest.raises(APIError) as refused,
-    ):
-        await ask(api, "responses", streamed=False, **settings)
+    with LocalOpenAI(answer, context_window=TRUE_WINDOW) as api:
+        agent = Agent(name="asked", model=OpenAIResponsesModel("m", openai_client=api.client()))
+        with pytest.raises(APIError) as refused:
+            await Runner.run(agent, HISTORY, conversation_id="conv_1")
     assert refused.value.code == "context_length_exceeded"
     assert len(api.requests) == 1
 

@@ -6,7 +6,6 @@ import pytest
 from agents import (
     Agent,
     OpenAIChatCompletionsModel,
-    OpenAIResponsesCompactionSession,
     OpenAIResponsesModel,
     RunConfig,
     SessionSettings,
@@ -168,30 +167,3 @@ async def test_what_is_refused_without_us_is_refused_with_us_and_not_sent_twice(
                 switch_on()
     assert refusals == [[200, 400], [200, 400]]
     assert observed.outcomes == ["skipped", "skipped"]
-
-
-@ways
-@pytest.mark.parametrize("mode", ["previous_response_id", "input"])
-async def test_the_sdks_own_compacting_session_goes_on_working(mode, way, observed, switch_on):
-    """It compacts what is stored, after a run; we what is sent, within one."""
-    switch_on()
-    stored = SQLiteSession("stored")
-    with LocalOpenAI(reads_page_after_page, context_window=WINDOW) as api:
-        async with api.client() as client:
-            session = OpenAIResponsesCompactionSession(
-                "compacting", stored, client=client, model=MODEL, compaction_mode=mode
-            )
-            agent = Agent("reader", tools=[read], model=OpenAIResponsesModel(MODEL, client))
-            ask = functools.partial(WAYS[way], agent, session=session, max_turns=20)
-            with observed.program():
-                for _ in range(2):
-                    result = await ask("Tell me of customer alpha")
-                    assert result.final_output == f"I read {PAGES} pages of alpha."
-        observed.check(api)
-        theirs = [request for request in api.requests if request.path == "/v1/responses/compact"]
-    items = await stored.get_items()
-    stored.close()
-    assert len(theirs) == 2
-    assert [item["type"] for item in items] == ["message", "message", "compaction"]
-    assert [mode in request.body for request in theirs] == [True, True]
-    assert "COMPACT-SUMMARY" not in str(items)
