@@ -10,10 +10,12 @@ import contextlib
 import inspect
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+
+from opentelemetry import context as otel
 
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import prefix_keys
@@ -48,6 +50,7 @@ class Prepared:
         history_key: Names the history, for what the provider counts.
         context: What stands beside the items.
         estimate: Tokens the call was taken to have, 0 if unknown.
+        place: The OpenTelemetry context that the call came with.
     """
 
     call: ModelCall
@@ -56,6 +59,7 @@ class Prepared:
     history_key: str = ""
     context: CallContext = field(default_factory=CallContext)
     estimate: int = 0
+    place: otel.Context = field(default_factory=otel.get_current)
 
 
 async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
@@ -118,13 +122,14 @@ async def rescued(manager: CompactManager, refused: Prepared, problem: object) -
     if overflow is None:
         return None
     sent = refused.call.argument("input")
-    result = await manager.arescue(
-        refused.session_id,
-        original.argument("input"),
-        call=refused.context,
-        estimate=refused.estimate,
-        refused=overflow,
-    )
+    with _current(refused.place):
+        result = await manager.arescue(
+            refused.session_id,
+            original.argument("input"),
+            call=refused.context,
+            estimate=refused.estimate,
+            refused=overflow,
+        )
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
         return None
     take_over()
@@ -142,6 +147,20 @@ def _heard(manager: CompactManager, going: Prepared, answer: Any) -> None:
         usage = usage_in(answer)
         if usage is not None and going.history_key:
             manager.heard(going.session_id, going.history_key, usage)
+
+
+@contextlib.contextmanager
+def _current(place: otel.Context) -> Iterator[None]:
+    """Work where the call came from.
+
+    A stream that fails by an event is suspended inside the model's own span, which the tracing
+    bridges of the SDK keep current until the stream is closed; a rescue belongs beside it.
+    """
+    token = otel.attach(place)
+    try:
+        yield
+    finally:
+        otel.detach(token)
 
 
 def _in_workflow() -> bool:

@@ -68,6 +68,7 @@ def test_a_program_without_a_line_of_ours_is_compacted_and_traced(plain_program,
         "compact.policy_applied",
         "compact.pruned_messages",
         "compact.token_estimate",
+        "compact.cache_effect",
         "compact.archival",
     ]
     assert (tmp_path / ".compact" / "archive" / "report" / "summary-001.json").exists()
