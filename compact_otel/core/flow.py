@@ -84,7 +84,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         outcome="skipped" if state.view.summary is None else "replayed",
         tokens_before=state.total,
         tokens_after=state.total,
-        soon=state.limits.soon <= state.total < state.limits.trigger,
+        soon=state.limits.soon <= state.total < state.limits.trigger
+        and job.memory.short_lived < _PATIENCE,  # no model would be asked when it is due, either
     )
     if decision.decision == "skip":
         return unchanged
@@ -103,7 +104,7 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
     """
     result = FlowResult(view=known_view(job), outcome="error")
     try:
-        had = yield Claim(_conversation(job), patient=False)
+        had = yield Claim(conversation_of(job), patient=False)
         view = yield from _newest(job)
         state = _measured(job, view)
         yield state.estimate("before")
@@ -178,7 +179,7 @@ def _is_due(job: Job, state: Measured) -> bool:
     return state.decision(job.trigger).decision == "compact"
 
 
-def _conversation(job: Job) -> str:
+def conversation_of(job: Job) -> str:
     """Name a conversation by how it begins, for those who must not compact it at once."""
     return job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1] if job.items else ""
 
@@ -186,7 +187,7 @@ def _conversation(job: Job) -> str:
 def _alone(job: Job) -> Generator[Effect, Any, View]:
     """Wait until nobody else compacts this conversation, and return what they left."""
     try:
-        yield Claim(_conversation(job))
+        yield Claim(conversation_of(job))
     except Exception as error:  # noqa: BLE001 - at worst two pay for the same summary
         yield failure("archive", error, "passthrough")
     return (yield from _newest(job))

@@ -8,7 +8,6 @@ bracket on the way in.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from compact_otel.core.types import Item
 
@@ -27,7 +26,8 @@ _FRAME = re.compile(
     rf"(?: {re.escape(_LOOK_UP.format(RECALL_TOOL))})?\n\n(.*)\n</COMPACT-SUMMARY>\Z",
     re.DOTALL,
 )
-_ROLES = frozenset({"assistant", "user"})
+_OPENING = "<COMPACT-SUMMARY v"
+_ROLES = ("assistant", "user")
 
 
 def defuse(text: str) -> str:
@@ -53,15 +53,13 @@ def unwrap(item: Item) -> tuple[int, str] | None:
     A caller may hand back a list that a compaction returned, so a summary can come as an item. Only
     a message that is nothing but the whole frame counts: a tag quoted in a text does not.
     """
-    role = item.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
+    if item.get("role") not in _ROLES:
         return None
-    found = _FRAME.match(_only_text(item.get("content")))
-    return (int(found[1]), found[2]) if found else None
-
-
-def _only_text(content: Any) -> str:
-    """Return the text of a content that is a string or one text part, '' otherwise."""
+    content = item.get("content")
     if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
         content = content[0].get("text")
-    return content if isinstance(content, str) else ""
+    # Asked of every item of a history, several times in each compaction.
+    if not isinstance(content, str) or not content.startswith(_OPENING):
+        return None
+    found = _FRAME.match(content)
+    return (int(found[1]), found[2]) if found else None

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from compact_otel.core.items import newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
+
+_PASSING = 3
+"""So many items at the end of a history may be there for one call only: a reminder, the time."""
 
 _SHORT = 2
 """A compaction that is followed by another within so many model calls did not help."""
@@ -121,10 +125,17 @@ class Recollection:
         """Whether this is the known history, with or without something behind it."""
         return self._known is not None and self._same == len(self._known.items)
 
+    @cached_property
+    def _continued(self) -> bool:
+        """Whether this is the known conversation gone on, although perhaps edited on the way."""
+        if self._known is None or self._grown:
+            return self._grown
+        return any(item in self.items for item in self._known.items[-_PASSING - 1 :])
+
     @property
     def short_lived(self) -> int:
         """How many compactions in a row did not last, if the one in force ends now."""
-        if self._known is None or not self._grown or self._known.checkpoint is None:
+        if self._known is None or not self._continued or self._known.checkpoint is None:
             return 0
         return self._known.short_lived + 1 if self._known.calls <= _SHORT else 0
 
@@ -223,7 +234,7 @@ class Recollection:
 
     def remembered(self) -> History:
         """Return what the next call may start from."""
-        known = self._known if self._grown else None
+        known = self._known if self._continued else None
         old = [] if self._known is None else self._known.items[: self._same]
         return History(
             items=[*old, *map(_copied, self.items[self._same :])],

@@ -14,10 +14,11 @@ waits for its output, an output without its call, and what only the server can r
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from compact_otel.core import frame
 from compact_otel.core.types import Item, Message
@@ -34,7 +35,13 @@ _OUTPUT_OF = {
     "apply_patch_call": "apply_patch_call_output",
     "mcp_approval_request": "mcp_approval_response",
 }
-_CALL_OF = {output: call for call, output in _OUTPUT_OF.items()}
+# Type -> what it is paired by: the call's type, and the member that holds the id.
+_PAIRINGS = {
+    kind: (call, "call_id") for call, output in _OUTPUT_OF.items() for kind in (call, output)
+} | {
+    "mcp_approval_request": ("mcp_approval_request", "id"),
+    "mcp_approval_response": ("mcp_approval_request", "approval_request_id"),
+}
 # Run by the provider, so without an output item of their own.
 _HOSTED = frozenset(
     {
@@ -48,15 +55,34 @@ _HOSTED = frozenset(
 )
 _UNKNOWN: Item = {"type": "unknown"}
 
-# One item on its own: what made it, and the pairing keys it opens and closes.
+# One item on its own: what made it.
 _Part = Literal[
-    "user", "assistant", "call", "output", "reasoning", "instruction", "summary", "pinned"
+    "user", "assistant", "call", "output", "hosted", "reasoning", "instruction", "summary", "pinned"
 ]
-_GENERATED = frozenset({"assistant", "call", "reasoning"})
+_PART_OF: Mapping[str, _Part] = {
+    **dict.fromkeys(_OUTPUT_OF, "call"),
+    **dict.fromkeys(_OUTPUT_OF.values(), "output"),
+    **dict.fromkeys(_HOSTED, "hosted"),
+    "reasoning": "reasoning",
+}
+_CALLS = frozenset({"call", "hosted"})
+_GENERATED = frozenset({"assistant", "reasoning", *_CALLS})
+# The kind of a block is that of its strongest part.
+_KINDS: Sequence[Kind] = ("assistant", "summary", "user", "instruction", "tool", "pinned")
+_STRENGTHS: Mapping[_Part, int] = {
+    "assistant": 0,
+    "output": 0,
+    "reasoning": 0,
+    "summary": 1,
+    "user": 2,
+    "instruction": 3,
+    "call": 4,
+    "hosted": 4,
+    "pinned": 5,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Items that are kept or dropped together: `items[start:stop]`.
 
     Attributes:
@@ -96,9 +122,9 @@ def as_mapping(item: Any) -> Item:
 
 def is_protected(item: Item, flag: str) -> bool:
     """Say whether the item, or its `meta`, carries the flag."""
-    meta = item.get("meta")
     if item.get(flag) is True:
         return True
+    meta = item.get("meta")
     return meta is not None and isinstance(meta, Mapping) and meta.get(flag) is True
 
 
@@ -180,20 +206,21 @@ def blocks(items: Sequence[Item]) -> list[Block]:
     """Divide a history into blocks; together they cover it without gaps, in order. Linear time."""
     parts = [_part(item) for item in items]
     links, loose = _pairs(items, parts)
-    pairs = [
-        int(part == "call" and item.get("type") in _HOSTED)
-        for item, part in zip(items, parts, strict=True)
-    ]
+    starts = _starts(parts, links)
+    pairs = [1 if part == "hosted" else 0 for part in parts]
     for _, output in links:
         pairs[output] += 1
-    starts = [index for index, joined in enumerate(_joined(parts, links)) if not joined]
-    # A pair stays if a loose end has its id, too: the API may have found there what it looked for.
-    torn = {key for index in loose for keys in _keys(items[index]) for key in keys}
-    shared = (output for _, output in links if torn.intersection(_keys(items[output])[1]))
-    for index in (*loose, *shared):
+    pairs_before = [0, *accumulate(pairs)]
+    for index in (*loose, *_mistaken(items, links, loose)):
         parts[index] = "pinned"
+    strengths = [_STRENGTHS[part] for part in parts]
     return [
-        Block(start, stop, _kind(parts[start:stop]), sum(pairs[start:stop]))
+        Block(
+            start,
+            stop,
+            _KINDS[max(strengths[start:stop])],
+            pairs_before[stop] - pairs_before[start],
+        )
         for start, stop in pairwise([*starts, len(items)])
     ]
 
@@ -205,8 +232,10 @@ def server_compacted(items: Sequence[Item]) -> int:
     and nothing of that may be dropped:
     https://developers.openai.com/api/docs/guides/compaction
     """
-    last = (n for n in range(len(items), 0, -1) if items[n - 1].get("type") == "compaction")
-    return next(last, 0)
+    for count in range(len(items), 0, -1):
+        if items[count - 1].get("type") == "compaction":
+            return count
+    return 0
 
 
 def api_of(items: Sequence[Item]) -> Literal["responses", "chat"]:
@@ -220,12 +249,10 @@ def unpaired(items: Sequence[Item]) -> frozenset[tuple[str, bool]]:
 
     A compacted history must have the same ones as its original, whatever they were.
     """
-    _, loose = _pairs(items, [_part(item) for item in items])
+    parts = [_part(item) for item in items]
+    _, loose = _pairs(items, parts)
     return frozenset(
-        (key, bool(closes))
-        for index in loose
-        for opens, closes in [_keys(items[index])]
-        for key in (*opens, *closes)
+        (key, parts[index] == "output") for index in loose for key in _keys(items[index])
     )
 
 
@@ -235,24 +262,20 @@ def _part(item: Item) -> _Part:
     caller = item.get("caller")
     if caller is not None and isinstance(caller, Mapping) and caller.get("type") == "program":
         return "pinned"  # a child of a program goes with it, and programs stay
-    if kind in (None, "message"):
+    if kind is None or kind == "message":
         return _message_part(item)
     if not isinstance(kind, str):
         return "pinned"
-    if kind in _OUTPUT_OF or kind in _HOSTED:
-        return "call"
-    if kind in _CALL_OF:
-        return "output"
-    return "reasoning" if kind == "reasoning" else "pinned"
+    return _PART_OF.get(kind, "pinned")
 
 
 def _message_part(item: Item) -> _Part:
-    role = role_of(item)
-    if role in ("system", "developer"):
-        return "instruction"
+    role = item.get("role")
     if role == "tool":
         return "output"
-    if role not in ("user", "assistant") or item.get("function_call"):  # the pre-2023 call form
+    if role not in ("user", "assistant"):
+        return "instruction" if role in ("system", "developer") else "pinned"
+    if item.get("function_call"):  # the pre-2023 call form
         return "pinned"
     if calls := item.get("tool_calls"):
         return "call" if isinstance(calls, list | tuple) else "pinned"
@@ -261,21 +284,15 @@ def _message_part(item: Item) -> _Part:
     return "user" if role == "user" else "assistant"
 
 
-def _keys(item: Item) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the pairing keys that an item opens and closes."""
+def _keys(item: Item) -> tuple[str, ...]:
+    """Return the pairing keys that a call opens, or the one that an output closes."""
     kind = item.get("type")
-    if kind in _OUTPUT_OF:
-        ident = item.get("id") if kind == "mcp_approval_request" else item.get("call_id")
-        return (f"{kind}:{ident}",), ()
-    if kind in _CALL_OF:
-        name = "approval_request_id" if kind == "mcp_approval_response" else "call_id"
-        return (), (f"{_CALL_OF[kind]}:{item.get(name)}",)
+    if kind in _PAIRINGS:
+        call, name = _PAIRINGS[kind]
+        return (f"{call}:{item.get(name)}",)
     if item.get("role") == "tool":
-        return (), (f"chat:{item.get('tool_call_id')}",)
-    calls = item.get("tool_calls")
-    if isinstance(calls, list | tuple):
-        return tuple(f"chat:{as_mapping(call).get('id')}" for call in calls), ()
-    return (), ()
+        return (f"chat:{item.get('tool_call_id')}",)
+    return tuple(f"chat:{as_mapping(call).get('id')}" for call in item["tool_calls"])
 
 
 def _pairs(
@@ -290,35 +307,61 @@ def _pairs(
     links: list[tuple[int, int]] = []
     waiting: dict[str, list[int]] = {}
     loose: set[int] = set()
-    for index, (item, part) in enumerate(zip(items, parts, strict=True)):
-        if part not in ("call", "output"):
-            continue
-        opens, closes = _keys(item)
-        for key in opens:
-            waiting.setdefault(key, []).append(index)
-        for key in closes:
-            if calls := waiting.get(key):
-                links.append((calls.pop(), index))
-            else:
-                loose.add(index)
+    for index, part in enumerate(parts):
+        if part == "call":
+            for key in _keys(items[index]):
+                waiting.setdefault(key, []).append(index)
+        elif part == "output":
+            for key in _keys(items[index]):
+                if calls := waiting.get(key):
+                    links.append((calls.pop(), index))
+                else:
+                    loose.add(index)
     loose.update(index for calls in waiting.values() for index in calls)
     return links, frozenset(loose)
 
 
-def _joined(parts: Sequence[_Part], links: Sequence[tuple[int, int]]) -> list[bool]:
-    """Say for each item whether it belongs to the block of the item before it."""
-    # A pair holds together all that lies within: +1 behind its call, -1 behind its output.
-    depth = [0] * (len(parts) + 1)
-    for call, output in links:
-        depth[call + 1] += 1
-        depth[output + 1] -= 1
-    joined = [held > 0 for held in accumulate(depth[:-1])]
+def _mistaken(
+    items: Sequence[Item], links: Sequence[tuple[int, int]], loose: frozenset[int]
+) -> Iterator[int]:
+    """Yield the outputs of pairs that the API may take for the other half of a loose end.
+
+    Where ids come again, it may have found there what it looked for. One pair for each loose end
+    is enough, the nearest on the side where its other half would be: if all stayed, one orphan in
+    a history with few ids would keep every call for good.
+    """
+    if not loose:
+        return
+    outputs: dict[str, list[int]] = {}
+    for _, output in links:
+        for key in _keys(items[output]):
+            outputs.setdefault(key, []).append(output)
+    for index in loose:
+        for key in _keys(items[index]):
+            known = outputs.get(key, [])
+            place = bisect(known, index)
+            is_call = _part(items[index]) == "call"
+            yield from known[place : place + 1] if is_call else known[max(0, place - 1) : place]
+
+
+def _starts(parts: Sequence[_Part], links: Sequence[tuple[int, int]]) -> list[int]:
+    """Return where blocks begin."""
+    # A pair holds together all that lies within. Links come in the order of their outputs, so of
+    # the outputs of one call the last one counts.
+    outputs = dict(links)
+    starts: list[int] = []
+    last = -1  # of the items that a pair holds together with an earlier one
+    before: _Part | None = None
     headed = False  # the response at hand begins with a reasoning item
     for index, part in enumerate(parts):
-        before = parts[index - 1] if index else None
-        joined[index] = joined[index] or _same_response(before, part, headed=headed)
-        headed = part == "reasoning" or (headed and joined[index])
-    return joined
+        joined = index <= last or _same_response(before, part, headed=headed)
+        if not joined:
+            starts.append(index)
+        if part == "call":
+            last = max(last, outputs.get(index, -1))
+        headed = part == "reasoning" or (headed and joined)
+        before = part
+    return starts
 
 
 def _same_response(before: _Part | None, part: _Part, *, headed: bool) -> bool:
@@ -329,16 +372,4 @@ def _same_response(before: _Part | None, part: _Part, *, headed: bool) -> bool:
         return False
     if part == "reasoning":
         return before == "reasoning"
-    return before != "assistant" or part == "call" or headed
-
-
-def _kind(parts: Sequence[_Part]) -> Kind:
-    if "pinned" in parts:
-        return "pinned"
-    if "call" in parts:
-        return "tool"
-    if "instruction" in parts:
-        return "instruction"
-    if "user" in parts:
-        return "user"
-    return "summary" if "summary" in parts else "assistant"
+    return before != "assistant" or part in _CALLS or headed

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget
@@ -25,7 +25,6 @@ from compact_otel.core.items import (
     blocks,
     is_protected,
     newest_user,
-    role_of,
     server_compacted,
 )
 from compact_otel.core.types import CompactPolicy, Item, TriggerType, Window
@@ -133,18 +132,26 @@ def trigger_reason(tokens: int, trigger: TriggerType, limits_: Limits, window: W
     return "trigger_reached" if tokens >= limits_.trigger else "below_trigger"
 
 
-def is_pinned(item: Item, policy: CompactPolicy) -> bool:
-    """Say whether the policy forbids to drop an item, whatever its kind.
+def must_stay(items: Sequence[Item], policy: CompactPolicy) -> set[int]:
+    """Return the indices of what no compaction may drop, whatever stands beside it.
 
-    A role protects what was said in it, and a summary of ours only borrows one.
+    That is: instructions and what is marked as protected, the newest user message, and what a
+    compaction by the provider speaks of. A role protects what was said in it, and a summary of
+    ours only borrows one.
     """
-    if is_protected(item, policy.protected_flag):
-        return True
-    return role_of(item) in policy.roles_never_prune and frame.unwrap(item) is None
+    flag, roles = policy.protected_flag, policy.roles_never_prune
+    found = {
+        index
+        for index, item in enumerate(items)
+        if ((flag in item or "meta" in item) and is_protected(item, flag))
+        or (item.get("role") in roles and frame.unwrap(item) is None)
+    }
+    found.update(range(server_compacted(items)))
+    asked_last = newest_user(items)
+    return found | {asked_last} if asked_last >= 0 else found
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
+class _Ranked(NamedTuple):
     """A block, its tokens, and its age among its like: 0 pinned, 1 the newest turn or call."""
 
     block: Block
@@ -161,25 +168,24 @@ def partition(items: Sequence[Item], tokens: Sequence[int], policy: CompactPolic
     A turn is a user message and the answer to it. Messages without a partner (two questions in a
     row, an agent that speaks unasked) make turns of their own, so no turn grows without bound.
     """
-    compacted = server_compacted(items)
-    asked_last = newest_user(items)
+    pinned = must_stay(items, policy)
     sums = [0, *accumulate(tokens)]
     turn, asked, answered, pairs = 0, False, False, 0
     ranked = []
     for block in reversed(blocks(items)):
-        if block.kind in ("user", "assistant"):
-            if turn == 0 or asked or (answered and block.kind == "assistant"):
+        start, stop, kind, paired = block
+        if kind in ("user", "assistant"):
+            if turn == 0 or asked or (answered and kind == "assistant"):
                 turn, asked, answered = turn + 1, False, False
-            asked, answered = asked or block.kind == "user", answered or block.kind == "assistant"
-        pinned = (
-            block.kind in ("pinned", "instruction")
-            or block.start < compacted
-            or block.start <= asked_last < block.stop
-            or any(is_pinned(item, policy) for item in items[block.start : block.stop])
-        )
-        rank = 0 if pinned else {"tool": pairs + 1, "summary": _FOLDED}.get(block.kind, turn)
-        pairs += block.pairs
-        ranked.append(_Ranked(block, sums[block.stop] - sums[block.start], rank))
+            asked, answered = asked or kind == "user", answered or kind == "assistant"
+        if kind in ("pinned", "instruction") or not pinned.isdisjoint(range(start, stop)):
+            rank = 0
+        elif kind == "tool":
+            rank = pairs + 1
+        else:
+            rank = _FOLDED if kind == "summary" else turn
+        pairs += paired
+        ranked.append(_Ranked(block, sums[stop] - sums[start], rank))
     return ranked[::-1]
 
 
@@ -212,7 +218,7 @@ def make_plan(
     """
     ranked = partition(items, tokens, policy)
     before = fixed_tokens + previous_tokens + sum(tokens)
-    previous_tokens += sum(entry.tokens for entry in ranked if entry.rank == _FOLDED)
+    previous_tokens += sum(tokens for _, tokens, rank in ranked if rank == _FOLDED)
     target = limits_.target
     demanded = trigger in ("manual", "reactive")
     if demanded:
@@ -268,18 +274,17 @@ def _keep(
     dropped: list[int] = []
     kept_turns: set[int] = set()
     kept_tokens, pinned, kept_pairs = fixed_tokens, 0, 0
-    for entry in ranked:
-        block = entry.block
-        if entry.rank > (pairs if block.kind == "tool" else turns):
-            dropped.extend(range(block.start, block.stop))
+    for (start, stop, kind, paired), tokens, rank in ranked:
+        if rank > (pairs if kind == "tool" else turns):
+            dropped.extend(range(start, stop))
             continue
-        kept.extend(range(block.start, block.stop))
-        kept_tokens += entry.tokens
-        kept_pairs += block.pairs
-        if entry.rank == 0:
-            pinned += block.stop - block.start
-        elif block.kind != "tool":
-            kept_turns.add(entry.rank)
+        kept.extend(range(start, stop))
+        kept_tokens += tokens
+        kept_pairs += paired
+        if rank == 0:
+            pinned += stop - start
+        elif kind != "tool":
+            kept_turns.add(rank)
     return Plan(
         kept=tuple(kept),
         dropped=tuple(dropped),

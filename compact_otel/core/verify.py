@@ -12,8 +12,8 @@ from itertools import pairwise
 from compact_otel.core.assemble import View
 from compact_otel.core.errors import VerificationError
 from compact_otel.core.frame import unwrap
-from compact_otel.core.items import blocks, newest_user, role_of, server_compacted, unpaired
-from compact_otel.core.policy import is_pinned
+from compact_otel.core.items import blocks, role_of, unpaired
+from compact_otel.core.policy import must_stay
 from compact_otel.core.types import CompactPolicy, Item
 
 
@@ -37,11 +37,10 @@ def _in_order(items: Sequence[Item], before: View, after: View, policy: CompactP
 
 def _pinned_stay(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:
     """Instructions, protected items, the newest user message, and the provider's own compaction."""
-    asked_last = newest_user(items)
-    compacted = server_compacted(items)
-    for index in sorted(set(before.kept) - set(after.kept)):
-        if index == asked_last or index < compacted or is_pinned(items[index], policy):
-            raise VerificationError(f"the item at {index} may not be dropped, and was")
+    dropped = set(before.kept) - set(after.kept)
+    lost = dropped & must_stay(items, policy)
+    if lost:
+        raise VerificationError(f"the item at {min(lost)} may not be dropped, and was")
 
 
 def _no_torn_blocks(
@@ -74,10 +73,8 @@ def _one_summary(items: Sequence[Item], before: View, after: View, policy: Compa
         raise VerificationError("need a summary in the result")
     if not any(unwrap(items[index]) for index in after.kept):
         return
-    compacted = server_compacted(items)
-    survivors, kept = [items[index] for index in before.kept], set(after.kept)
-    for block in blocks(survivors):
+    replaced = set(after.kept) - must_stay(items, policy)
+    for block in blocks([items[index] for index in before.kept]):
         index = before.kept[block.start]
-        pinned = index < compacted or is_pinned(items[index], policy)
-        if block.kind == "summary" and index in kept and not pinned:
+        if block.kind == "summary" and index in replaced:
             raise VerificationError(f"the summary at {index} was replaced, and is still there")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from compact_otel.core.flow import conversation_of
 from compact_otel.core.flow import preparation as making_ready
 from compact_otel.core.history import Recollection
 from compact_otel.core.job import FlowResult, Job
@@ -47,7 +48,7 @@ class Ahead:
             return
         in_loop = inspect.iscoroutinefunction(writer.summarize)
         preparation = Preparation(
-            basis="" if result.replayed is None else result.replayed.key,
+            basis=conversation_of(job) if result.replayed is None else result.replayed.key,
             loop=running_loop() if in_loop else None,
         )
         if not self._shared.ahead.begin(session_id, preparation):
@@ -55,6 +56,13 @@ class Ahead:
         # Over our own copies: the caller goes on with the history, and may change it.
         known = Recollection(history.items, history)
         job = replace(job, items=history.items, memory=known, trigger="background", rescue=None)
+        try:
+            self._start(session_id, job, preparation)
+        except Exception as error:  # noqa: BLE001 - no thread to be had: the call goes out all the same
+            _log.warning("a summary ahead was not begun: %s", type(error).__name__)
+            preparation.over.set()
+
+    def _start(self, session_id: str, job: Job, preparation: Preparation) -> None:
         if preparation.loop is None:
             WORKERS.start(lambda: self._make(session_id, job, preparation))
         else:
@@ -79,8 +87,10 @@ class Ahead:
             with performing(
                 self._shared, session_id, job, writers, observed=False, blocking=blocking
             ) as performance:
+                preparation.release.append(performance.release)
                 yield performance
         except Exception as error:  # noqa: BLE001 - the call that is due does it by itself
             _log.warning("writing a summary ahead failed with %s", type(error).__name__)
         finally:  # cancelled, too
             preparation.over.set()
+            preparation.release.clear()  # it would keep the whole history alive

@@ -45,6 +45,9 @@ from compact_otel.windows import Windows
 ESTIMATOR = "the estimator"
 STORAGE = "the storage"
 
+_LOOK = 0.2
+"""Seconds after which whoever waits for a claim looks whether the other one still goes on."""
+
 STEP_LIMIT = 5.0
 """Seconds that the flow itself may take to go on. A plan for 5,000 items takes 0.1."""
 
@@ -162,8 +165,7 @@ class Performance:
 
     def release(self) -> None:
         """Let others compact this conversation."""
-        if self._held:
-            WORKERS.start(self._held.close)  # it may block
+        self._held.end()
 
     def keep_events(self) -> None:
         """Give all events to the archive; may block.
@@ -184,15 +186,25 @@ class Performance:
             # A session may be forked, and runs without one are named by how they begin: those that
             # are not the same conversation do not wait for one another.
             conversation = f"{self._session_id} {key}"
-            had = stack.enter_context(
-                self._shared.claims.claim(conversation, until - time.monotonic())
-            )
+            had = self._claim_among_threads(stack, conversation, until)
             if self._job.storage is not None and isinstance(self._storage, ClaimingStorage):
                 left = until - time.monotonic()
                 claim = self._storage.claim(self._session_id, key, max(0.0, left))
                 had = stack.enter_context(claim) and had
             self._held.take(stack.pop_all())
         return had
+
+    def _claim_among_threads(self, stack: ExitStack, conversation: str, until: float) -> bool:
+        """Claim a conversation, also from who has it and does not go on."""
+        while True:
+            self._shared.ahead.give_up(self._session_id)
+            left = until - time.monotonic()
+            with ExitStack() as attempt:
+                claim = self._shared.claims.claim(conversation, min(left, _LOOK))
+                had = attempt.enter_context(claim)
+                if had or left <= _LOOK:
+                    stack.push(attempt.pop_all())
+                    return had
 
     @property
     def _storage(self) -> StorageAdapter:
@@ -220,9 +232,6 @@ class _Held:
         self._stack: ExitStack | None = None
         self._closed = False
 
-    def __bool__(self) -> bool:
-        return self._stack is not None
-
     def take(self, stack: ExitStack) -> None:
         with self._lock:
             if not self._closed:
@@ -230,11 +239,11 @@ class _Held:
                 return
         stack.close()
 
-    def close(self) -> None:
+    def end(self) -> None:
         with self._lock:
             stack, self._stack, self._closed = self._stack, None, True
         if stack is not None:
-            stack.close()
+            WORKERS.start(stack.close)  # it may block
 
 
 # Set while a manager works: a summariser may call an instrumented model, which must not come back.

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from compact_otel.forks import mutex
@@ -22,14 +23,22 @@ class Preparation:
     """One summary ahead of time, in the making or made.
 
     Attributes:
-        basis: Key of the compaction in force, '' without one. Each gets one preparation.
+        basis: Key of the compaction in force, without one of the conversation; each gets one
+            preparation.
         loop: The event loop it runs in, None if it runs in a thread.
         over: Set when it is over, whatever came of it.
+        release: Let others compact the conversation; empty before there is anything to let go.
     """
 
     basis: str
     loop: asyncio.AbstractEventLoop | None
     over: threading.Event = field(default_factory=threading.Event)
+    release: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether somebody works on it: not in a loop that was closed or stands still."""
+        return not self.over.is_set() and (self.loop is None or self.loop.is_running())
 
 
 class Preparations:
@@ -47,7 +56,7 @@ class Preparations:
             known = self._by_session.get(session_id)
             if known is not None and known.basis == preparation.basis:
                 return False
-            if sum(not each.over.is_set() for each in self._by_session.values()) >= _AT_ONCE:
+            if sum(each.goes_on for each in self._by_session.values()) >= _AT_ONCE:
                 return False
             self._by_session[session_id] = preparation
             self._by_session.move_to_end(session_id)
@@ -61,6 +70,16 @@ class Preparations:
             self._drop_the_parents()
             known = self._by_session.get(session_id)
         return known is not None and known.loop is loop and not known.over.is_set()
+
+    def give_up(self, session_id: str) -> None:
+        """Let go of what a preparation holds with which nobody goes on."""
+        with self._lock:
+            self._drop_the_parents()
+            known = self._by_session.get(session_id)
+        if known is not None and not known.over.is_set() and not known.goes_on:
+            known.over.set()
+            for release in known.release:
+                release()
 
     def _drop_the_parents(self) -> None:
         """In a forked child nobody works on what the parent began."""

@@ -7,9 +7,8 @@ is about `reservation JU7N2K`; its rows are `cabin business` and `flights flight
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from compact_otel.summarizers.reading import parse_json
 from compact_otel.summarizers.units import label_of
@@ -17,25 +16,24 @@ from compact_otel.summarizers.units import label_of
 _MAX_DEPTH = 20
 _MAX_LEAF_CHARS = 160
 _MAX_LABEL_CHARS = 60
-_ID_KEY = re.compile(
-    r"(?i)(?:.*[_-])?(?:id|uuid|guid|number|no|key|code|sku|ref|reference)|.*I[dD]"
-)
-_NAME_KEY = re.compile(r"(?i)(?:.*[_-])?(?:name|title|path|file|filename|url|symbol|label)")
-_PATH_KEY = re.compile(r"(?i)(?:.*[_-])?(?:path|file|filename|filepath|dir|directory|folder)")
+# What the last word of a key may be: `order_id` and `orderId` identify, `file-name` names.
+_ID_WORDS = frozenset({"uuid", "guid", "number", "no", "key", "code", "sku", "ref", "reference"})
+_NAME_WORDS = frozenset({"name", "title", "path", "file", "filename", "url", "symbol", "label"})
+_PATH_WORDS = frozenset({"path", "file", "filename", "filepath", "dir", "directory", "folder"})
 _PATH = re.compile(r"[~.]?[\w@.-]*(?:/[\w@.-]+)+|[\w-]+\.\w{1,5}")
 _NOUN = re.compile(r"(?i)[_-]?(?:id|uuid|guid|number|no|key)$")
+# Nearly every value is one of these, and asking whether it is a Mapping takes ten times as long.
+_SCALARS = (str, int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A scalar with the key it stands under inside its row."""
 
     key: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Leaves that belong together: an object in a list, an object under a key, a lone attribute.
 
     Attributes:
@@ -72,18 +70,20 @@ def named(tool: str, data: Any, arguments: Any) -> tuple[str, str] | None:
     """
     for source in (data, arguments):
         for key, value in _scalars(source):
-            if _ID_KEY.fullmatch(key) and _identifies(value):
+            if _is_id(key) and _identifies(value):
                 return f"{_NOUN.sub('', key) or tool} {value}", value
     return None
 
 
-def named_by_arguments(tool: str, arguments: Any) -> tuple[str, str, list[str]]:
+def named_by_arguments(
+    tool: str, arguments: Any, rows: Iterable[Row]
+) -> tuple[str, str, list[str]]:
     """Return a call's label, the path that it is about or "", and the values shown in the label."""
     paths = [
         leaf.value
-        for row in rows_of(arguments)
+        for row in rows
         for leaf in (*row.leaves, Leaf(row.label.rpartition(" ")[0], row.head))
-        if _PATH_KEY.fullmatch(leaf.key.rpartition(" ")[2]) and _PATH.fullmatch(leaf.value)
+        if _last_word(leaf.key.rpartition(" ")[2]) in _PATH_WORDS and _PATH.fullmatch(leaf.value)
     ]
     shown: list[str] = paths[:1]
     parts = list(shown)
@@ -104,16 +104,16 @@ def _rows_under(attribute: str, label: str, value: Any, depth: int) -> Iterator[
         if parsed is not value:
             yield from _rows_under(attribute, label, parsed, depth - 1)
             return
-    if depth <= 0 or not isinstance(value, Mapping | list | tuple):
+    if depth <= 0 or isinstance(value, _SCALARS):
         yield from _lone(attribute, label, value)
     elif isinstance(value, Mapping):
         yield from _rows_of_object(attribute, label, value, depth)
-    else:
+    elif isinstance(value, list | tuple):
         texts = [text for one in value if (text := _text(one)) is not None]
         if texts:
             yield Row(attribute, label or "items", "", tuple(Leaf("", text) for text in texts))
         for one in value:
-            if isinstance(one, Mapping | list | tuple):
+            if not isinstance(one, _SCALARS):
                 yield from _rows_under(attribute, label, one, depth - 1)
 
 
@@ -154,29 +154,41 @@ def _rows_of_object(
 
 def _leaves(key: str, value: Any) -> list[Leaf] | None:
     """Return what reads well within a row: a short scalar, or a flat object of them; else None."""
-    if isinstance(value, Mapping):
-        leaves: list[Leaf] = []
-        for inner_key, inner in value.items():
-            found = None if isinstance(inner, Mapping) else _leaves(f"{key} {inner_key}", inner)
-            if found is None or _ID_KEY.fullmatch(str(inner_key)):
-                return None  # deep, or an entity of its own
-            leaves += found
-        return leaves
-    if isinstance(value, list | tuple):
-        return None
-    text = _text(value)
-    if text is None:
-        return []
-    return [Leaf(key, text)] if _fits_a_row(text) else None
+    if isinstance(value, _SCALARS):
+        text = _text(value)
+        if text is None:
+            return []
+        return [Leaf(key, text)] if _fits_a_row(text) else None
+    if not isinstance(value, Mapping):
+        return None if isinstance(value, list | tuple) else []
+    leaves: list[Leaf] = []
+    for inner_key, inner in value.items():
+        found = None if isinstance(inner, Mapping) else _leaves(f"{key} {inner_key}", inner)
+        if found is None or _is_id(str(inner_key)):
+            return None  # deep, or an entity of its own
+        leaves += found
+    return leaves
 
 
 def _heads(leaves: list[Leaf]) -> list[Leaf]:
     """Return the leaf that identifies an object, or the parts of its name."""
-    for pattern, most in ((_ID_KEY, 1), (_NAME_KEY, 2)):
-        found = [leaf for leaf in leaves if pattern.fullmatch(leaf.key) and _identifies(leaf.value)]
+    for is_head, most in ((_is_id, 1), (_is_name, 2)):
+        found = [leaf for leaf in leaves if is_head(leaf.key) and _identifies(leaf.value)]
         if found:
             return found[:most]
     return []
+
+
+def _is_id(key: str) -> bool:
+    return key[-2:].lower() == "id" or _last_word(key) in _ID_WORDS
+
+
+def _is_name(key: str) -> bool:
+    return _last_word(key) in _NAME_WORDS
+
+
+def _last_word(key: str) -> str:
+    return key.lower().replace("-", "_").rpartition("_")[2]
 
 
 def _fits_a_row(text: str) -> bool:
@@ -195,9 +207,11 @@ def _scalars(data: Any) -> list[tuple[str, str]]:
 
 def _text(value: Any) -> str | None:
     """Return a scalar as text; None for what is no scalar or says nothing."""
+    if isinstance(value, str):
+        return value if value.strip() else None
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         # `str` refuses integers of more than 4,300 digits; nobody needs one in a summary.
-        return repr(value) if isinstance(value, float) or abs(value) < 10**30 else "a huge number"
-    return value if isinstance(value, str) and value.strip() else None
+        return repr(value) if abs(value) < 10**30 else "a huge number"
+    return repr(value) if isinstance(value, float) else None

@@ -54,7 +54,9 @@ def render(units: Iterable[Unit], strategy: Strategy) -> str:
 
 def safe(text: str) -> str:
     """Return text that can stand inside our frame: no frame of its own, nothing unprintable."""
-    text = _FRAME.sub("COMPACT SUMMARY", _CONTROL.sub("", text))
+    text = _CONTROL.sub("", text)
+    if "compact-summary" in text.casefold():
+        text = _FRAME.sub("COMPACT SUMMARY", text)
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from compact_otel.summarizers.units import Origin, Subject, Unit
 
-_TOKEN = re.compile(r"[\w@#][\w@./#-]*\w|\w")
+_TOKEN = re.compile(r"[\w@./#-]+")
+_ASCII_TOKEN = re.compile(r"[A-Za-z0-9_@./#-]+")  # the same where there is nothing else, and faster
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d.*")
 _NUMBER = re.compile(r"[\d.,-]+")
@@ -24,6 +25,7 @@ _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[a-z]+")
 
 _FEW = 3
+_NOWHERE = -2
 
 # How hard a word is to guess or to find again, by its form.
 _FORM_WEIGHTS = {
@@ -61,9 +63,12 @@ _ASKED_FOR = 2.0
 _SAID_ANEW_LATER = 0.85
 _DECISION = re.compile(
     r"\b(?:decided|because|so that|instead|failed|fixed|found|cause[ds]?|success\w*|"
-    r"unable|cannot|not possible|error|confirmed|changed|updated|added|removed|created)\b",
-    re.IGNORECASE,
+    r"unable|cannot|not possible|error|confirmed|changed|updated|added|removed|created)\b"
 )
+
+
+Stake = tuple[str, float]
+"""A value, and what is lost without it."""
 
 
 class Vocabulary(dict[str, str]):
@@ -72,29 +77,39 @@ class Vocabulary(dict[str, str]):
     def __init__(self) -> None:
         super().__init__()
         self.form_weights: dict[str, float] = {}
+        self._values: dict[str, tuple[str, ...]] = {}
 
-    def __missing__(self, word: str) -> str:
-        weight = _FORM_WEIGHTS[_form(word)]
+    def __missing__(self, token: str) -> str:
+        word = token.lstrip("./-").rstrip("@./#-")
+        weight = _FORM_WEIGHTS[_form(word)] if word else 0.0
         value = word.lower() if weight else ""
         if weight:
             self.form_weights[value] = max(weight, self.form_weights.get(value, 0.0))
-        self[word] = value
+        self[token] = value
         return value
 
     def values_in(self, text: str) -> tuple[str, ...]:
         """Return the values in `text`, each once."""
-        return tuple({value: None for word in _TOKEN.findall(text) if (value := self[word])})
+        known = self._values.get(text)
+        if known is None:
+            tokens = (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text)
+            values = dict.fromkeys(map(self.__getitem__, tokens))
+            values.pop("", None)
+            known = self._values[text] = tuple(values)
+        return known
 
 
 def _form(word: str) -> str:  # noqa: PLR0911 - a table of shapes, first match wins
     """Return the form of a word, a key of `_FORM_WEIGHTS`."""
-    if not word.isalpha() and any(letter.isdigit() for letter in word):
+    if word.isalpha() and word.islower():
+        return "word"
+    if any(map(str.isdigit, word)):
         if _DATE.fullmatch(word):
             return "date"
         if _TIMESTAMP.fullmatch(word):
             return "timestamp"
         if _NUMBER.fullmatch(word):
-            if sum(letter.isdigit() for letter in word) < _FEW:
+            if sum(map(str.isdigit, word)) < _FEW:
                 return "small number"
             return "year" if _YEAR.fullmatch(word) else "number"
         return "identifier" if len(word) > _FEW else "short code"
@@ -111,7 +126,7 @@ def _form(word: str) -> str:  # noqa: PLR0911 - a table of shapes, first match w
 class _Use:
     """How a value was used: newest place, number of places, by whom."""
 
-    newest: int = -2
+    newest: int = _NOWHERE
     places: int = 0
     by_user: bool = False
     by_call: bool = False
@@ -133,7 +148,7 @@ class Salience:
     length: int
     note: frozenset[str] = frozenset()
     _uses: dict[str, _Use] = field(default_factory=dict)
-    _weights: dict[str, float] = field(default_factory=dict)
+    _stakes: dict[str, tuple[int, Stake, Stake]] = field(default_factory=dict)
     _shapes_called: set[str] = field(default_factory=set)
 
     def learn(self, units: Iterable[Unit]) -> None:
@@ -165,20 +180,25 @@ class Salience:
             elif origin == "summary":
                 use.by_summary = True
 
-    def stakes(self, values: Iterable[str], position: int) -> Iterator[tuple[str, float]]:
-        """Yield each value with what is lost without it; less if it was said anew since."""
+    def stakes(self, values: Iterable[str], position: int) -> list[Stake]:
+        """Return each value with what is lost without it; less if it was said anew since."""
+        stakes = []
         for value in values:
-            weight = self._weights.get(value)
-            if weight is None:
-                weight = self._weights[value] = self._weigh(value)
-            newest = self._uses[value].newest if value in self._uses else position
-            yield value, weight if position >= newest else weight * _SAID_ANEW_LATER
+            known = self._stakes.get(value)
+            if known is None:
+                weight, newest = self._weigh(value)
+                known = newest, (value, weight), (value, weight * _SAID_ANEW_LATER)
+                self._stakes[value] = known
+            newest, stake, less = known
+            stakes.append(stake if position >= newest else less)
+        return stakes
 
-    def _weigh(self, value: str) -> float:
+    def _weigh(self, value: str) -> tuple[float, int]:
+        """Return the weight of a value and the place of its newest use."""
         weight = self.vocabulary.form_weights.get(value, 0.0)
         use = self._uses.get(value)
         if use is None:
-            return weight
+            return weight, _NOWHERE
         if use.by_user:
             weight *= _BY_USER
         if use.by_call:
@@ -193,7 +213,8 @@ class Salience:
             weight *= _ASKED_FOR
         # What came up often and lately is needed again; an old value keeps more than half.
         freshness = (use.newest + 1) / (self.length + 1)
-        return weight * (1 + 0.25 * math.log2(max(1, use.places))) * (0.6 + 0.4 * freshness)
+        weight *= 1 + 0.25 * math.log2(max(1, use.places))
+        return weight * (0.6 + 0.4 * freshness), use.newest
 
     def prose(self, unit: Unit) -> float:
         """Return what the words of a unit are worth per token, whatever values are in them."""
@@ -203,7 +224,7 @@ class Salience:
             rate *= 1.5
         elif section == "state":
             rate = _STATE_RATE
-        elif section == "done" and _DECISION.search(unit.text):
+        elif section == "done" and _DECISION.search(unit.text.casefold()):
             rate *= 2.0
         return rate
 

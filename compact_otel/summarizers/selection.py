@@ -7,10 +7,10 @@ the first time (the label is paid and its siblings get cheaper); then they are q
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from compact_otel.summarizers.salience import Salience
+from compact_otel.summarizers.salience import Salience, Stake
 from compact_otel.summarizers.units import Subject, Unit
 
 # What a value is still worth once it stands in the summary: a second mention may bind it better.
@@ -20,6 +20,46 @@ _REPEATED = 0.06
 def cost_of(text: str, values: int) -> float:
     """Estimate the tokens of a text: identifiers and numbers cost more than words."""
     return 1 + len(text) / 5 + 0.8 * values if text else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _Label:
+    """A subject as the summary shows it: paid once, with the first of its units.
+
+    Attributes:
+        values: The values in it.
+        stakes: Each of them with what is lost without it.
+        cost: Its tokens.
+        orders: The units that show it.
+        shown: Whether one of them was chosen.
+    """
+
+    values: tuple[str, ...]
+    stakes: list[Stake]
+    cost: float
+    orders: list[int] = field(default_factory=list)
+    shown: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Bid:
+    """A unit with all that its gain and its cost are made of.
+
+    Attributes:
+        unit: The unit.
+        cost: Its tokens.
+        words: What its words are worth, whatever values are in them.
+        stakes: The values in it, and what is lost without each.
+        labels: What has to be shown with it: its subject, and what that is a row of.
+        taken: Whether it was chosen.
+    """
+
+    unit: Unit
+    cost: float
+    words: float
+    stakes: list[Stake]
+    labels: tuple[_Label, ...]
+    taken: bool = False
 
 
 class Chooser:
@@ -34,84 +74,80 @@ class Chooser:
     def __init__(self, units: Sequence[Unit], salience: Salience, said: Iterable[str]) -> None:
         self.cost = 0.0
         self.chosen: list[Unit] = []
-        self._units = units
         self._salience = salience
         self._said = set(said)
-        self._shown: set[Subject] = set()
-        self._taken: set[Unit] = set()
-        self._siblings: defaultdict[Subject, list[Unit]] = defaultdict(list)
-        self._stakes = {
-            unit: tuple(salience.stakes(unit.values, unit.subject.position)) for unit in units
-        }
-        self._words = {unit: salience.prose(unit) for unit in units}
-        self._label_stakes: dict[Subject, tuple[tuple[str, float], ...]] = {}
-        self._label_costs: dict[Subject, float] = {}
-        for unit in units:
-            unit.cost = cost_of(unit.text, len(unit.values))
-            for subject in _lineage(unit):
-                self._siblings[subject].append(unit)
+        self._lineages: dict[Subject, tuple[_Label, ...]] = {}
+        self._bids = [self._bid(unit) for unit in units]
 
     def take(self, unit: Unit) -> None:
         """Choose a unit and show its subjects."""
-        if unit in self._taken:
-            return
-        _, cost = self._worth(unit)
-        self.cost += cost
-        self.chosen.append(unit)
-        self._taken.add(unit)
-        self._said.update(unit.values)
-        for subject in _lineage(unit):
-            self._shown.add(subject)
-            self._said.update(subject.values)
+        bid = self._bids[unit.order]
+        if not bid.taken:
+            self._take(bid)
 
     def take_best(self, budget: float) -> None:
         """Choose by gain per token until `budget` (estimated tokens) is used or nothing is left."""
-        units = self._units
-        heap = [(-self._ratio(unit), order) for order, unit in enumerate(units)]
+        heap = [(-self._ratio(bid), order) for order, bid in enumerate(self._bids)]
         heapq.heapify(heap)
         while heap and self.cost < budget:
             _, order = heapq.heappop(heap)
-            unit = units[order]
-            if unit in self._taken:
+            bid = self._bids[order]
+            if bid.taken:
                 continue
-            ratio = self._ratio(unit)
+            ratio = self._ratio(bid)
             if heap and ratio < -heap[0][0]:
                 heapq.heappush(heap, (-ratio, order))
                 continue
             if not ratio:
                 break
-            opened = [subject for subject in _lineage(unit) if subject not in self._shown]
-            self.take(unit)
-            for sibling in (sibling for subject in opened for sibling in self._siblings[subject]):
-                if sibling not in self._taken:
-                    heapq.heappush(heap, (-self._ratio(sibling), sibling.order))
+            for label in self._take(bid):
+                for order in label.orders:
+                    sibling = self._bids[order]
+                    if not sibling.taken:
+                        heapq.heappush(heap, (-self._ratio(sibling), order))
 
-    def _ratio(self, unit: Unit) -> float:
-        gain, cost = self._worth(unit)
+    def _take(self, bid: _Bid) -> list[_Label]:
+        """Choose a unit; return the labels that are shown for the first time."""
+        opened = [label for label in bid.labels if not label.shown]
+        bid.taken = True
+        self.chosen.append(bid.unit)
+        self.cost += sum((label.cost for label in opened), bid.cost)
+        self._said.update(bid.unit.values)
+        for label in opened:
+            label.shown = True
+            self._said.update(label.values)
+        return opened
+
+    def _ratio(self, bid: _Bid) -> float:
+        """Return what is lost without a unit that is not said yet, per token."""
+        said, gain, cost = self._said, bid.words, bid.cost
+        for value, stake in bid.stakes:
+            gain += stake * _REPEATED if value in said else stake
+        for label in bid.labels:
+            if not label.shown:
+                cost += label.cost
+                for value, stake in label.stakes:
+                    gain += stake * _REPEATED if value in said else stake
         return gain / cost if cost else 0.0
 
-    def _worth(self, unit: Unit) -> tuple[float, float]:
-        said = self._said
-        cost = unit.cost
-        gain = self._words[unit] * cost
-        for value, stake in self._stakes[unit]:
-            gain += stake * _REPEATED if value in said else stake
-        for subject in _lineage(unit):
-            if subject not in self._shown:
-                for value, stake in self._stakes_of_label(subject):
-                    gain += stake * _REPEATED if value in said else stake
-                cost += self._label_costs[subject]
-        return gain, cost
+    def _bid(self, unit: Unit) -> _Bid:
+        subject, values = unit.subject, unit.values
+        cost = cost_of(unit.text, len(values))
+        words = self._salience.prose(unit) * cost
+        stakes = self._salience.stakes(values, subject.position)
+        bid = _Bid(unit, cost, words, stakes, self._lineage(subject))
+        for label in bid.labels:
+            label.orders.append(unit.order)
+        return bid
 
-    def _stakes_of_label(self, subject: Subject) -> tuple[tuple[str, float], ...]:
-        stakes = self._label_stakes.get(subject)
-        if stakes is None:
-            stakes = tuple(self._salience.stakes(subject.values, subject.position))
-            self._label_stakes[subject] = stakes
-            self._label_costs[subject] = cost_of(subject.label, len(subject.values)) + 1
-        return stakes
-
-
-def _lineage(unit: Unit) -> list[Subject]:
-    subject = unit.subject
-    return [subject] if subject.parent is None else [subject, subject.parent]
+    def _lineage(self, subject: Subject) -> tuple[_Label, ...]:
+        """Return the labels of a subject and of what it is a row of."""
+        labels = self._lineages.get(subject)
+        if labels is None:
+            values = subject.values
+            stakes = self._salience.stakes(values, subject.position)
+            label = _Label(values, stakes, cost_of(subject.label, len(values)) + 1)
+            parent = subject.parent
+            labels = (label,) if parent is None else (label, *self._lineage(parent))
+            self._lineages[subject] = labels
+        return labels

@@ -42,8 +42,7 @@ _LIMITS = re.compile(
     r"cannot|without|unless|except|instead of|at (?:most|least)|"
     r"no (?:more|less|later|earlier) than|under|below|above|within|between|before|after|"
     r"prefer\w*|avoid|limit|budget|maximum|minimum|"
-    r"require\w*|need to be|ha(?:s|ve) to|make sure)\b",
-    re.IGNORECASE,
+    r"require\w*|need to be|ha(?:s|ve) to|make sure)\b"
 )
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
 # The opening and longer messages are told apart sentence by sentence, others stay in one piece.
@@ -59,7 +58,8 @@ _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
 )
 _NOTE_LINE = re.compile(r"(?P<label>[^\s].{0,160}?):(?: (?P<rest>.*))?")
 _BULLET = re.compile(r"^(?:[-*\u2022]|\d+[.)])\s+")
-_MARKDOWN = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^\s*(?:[-*\u2022]|#{1,6})\s+", re.MULTILINE)
+_EMPHASIS = re.compile(r"\*\*|__(?:(?=\w)|(?<=\w__))")
+_MARKED_LINE = re.compile(r"^\s*(?:[-*\u2022]|#{1,6})\s+", re.MULTILINE)
 _PATH_LINE = re.compile(r"[\w.@~-]*(?:/[\w.@~-]+)+:?|[\w-]+\.[A-Za-z]{1,4}:")
 
 
@@ -135,7 +135,9 @@ class _Splitter:
         ]
 
     def _said(self, said: Said) -> list[Unit]:
-        text = _MARKDOWN.sub("", said.text) if said.who == "assistant" else said.text
+        text = said.text
+        if said.who == "assistant":
+            text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
         lines = lines_of(text)
         on_own_line = len(lines) > 1 and said.who == "user"
         parts = lines if on_own_line else [part for line in lines for part in sentences_of(line)]
@@ -164,7 +166,8 @@ class _Splitter:
         )
 
     def _called(self, called: Called) -> list[Unit]:
-        label, path, shown = named_by_arguments(called.name, called.arguments)
+        given = tuple(rows_of(called.arguments))
+        label, path, shown = named_by_arguments(called.name, called.arguments, given)
         call = Subject(
             label,
             self._values(" ".join(shown)),
@@ -194,7 +197,7 @@ class _Splitter:
             )
             rows = rows_of(output, wanted=lambda attribute: self._is_newest(subject, attribute))
             results = self._rows(subject, rows, skip={value})
-        arguments = self._rows(call, rows_of(called.arguments), skip=shown)
+        arguments = self._rows(call, given, skip=shown)
         # The call itself is worth a line even when its label holds all there is to say.
         return [Unit("", call), *arguments, *results]
 
@@ -258,7 +261,7 @@ class _Splitter:
 
 
 def _section_of_words(text: str) -> Section:
-    return "constraints" if _LIMITS.search(text) else "goal"
+    return "constraints" if _LIMITS.search(text.casefold()) else "goal"
 
 
 def _section_of_heading(heading: str) -> Section:
