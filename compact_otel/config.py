@@ -63,8 +63,8 @@ class StorageConfig:
     Attributes:
         adapter: `fs` stores files, `memory` keeps it until the process ends, `none` nothing.
         path: Folder of the `fs` adapter.
-        timeout: Seconds after which a call goes on without what it wanted to read or write. A
-            storage that hung is left out for a minute.
+        timeout: Seconds after which a call goes on without what it wanted to read or write, all
+            that it does taken together. A storage that hung is left out for a minute.
     """
 
     adapter: Literal["fs", "memory", "none"] = "fs"

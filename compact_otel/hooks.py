@@ -113,6 +113,14 @@ async def rescued(manager: CompactManager, refused: Prepared, problem: object) -
 
     Only once for a call, only by the wrapper that decided on it, and only if it gets smaller.
     """
+    try:
+        return await _rescued(manager, refused, problem)
+    except Exception as error:  # noqa: BLE001 - the program must hear what the model said
+        _log.error("judging a refusal failed with %s; it stands", type(error).__name__)
+        return None
+
+
+async def _rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
     original = refused.original
     if original is None:
         return None

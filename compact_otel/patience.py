@@ -28,12 +28,13 @@ class Patience:
         self._complained: set[str] = set()
         self._resting: dict[str, float] = {}
 
-    def call(self, who: str, work: Callable[[], Any]) -> Any:
+    def call(self, who: str, work: Callable[[], Any], limit: float | None = None) -> Any:
         """Return what the work gives, None if it fails or is left out.
 
         Args:
             who: Whose work it is, for the log.
             work: What is to be done; runs in this thread.
+            limit: Seconds after which whose work it is is left out for a while; None for SLOW.
         """
         if self.is_resting(who):
             return None
@@ -46,7 +47,7 @@ class Patience:
             return None
         finally:
             taken = self._clock() - began
-            if taken > SLOW:
+            if taken > (SLOW if limit is None else limit):
                 self.rest(who, taken)
 
     def is_resting(self, who: str) -> bool:

@@ -301,6 +301,12 @@ class Telemetry:
         """Return the span that is current, whoever made it."""
         return CompactSpan(trace.get_current_span(), self._patience)
 
+    def _started(self, attributes: Mapping[str, AttributeValue]) -> Span:
+        span = self._tracer.start_span(SPAN, kind=SpanKind.INTERNAL, attributes=attributes)
+        if not isinstance(span, Span):
+            raise TypeError(f"need a Span from the tracer, got {type(span).__name__}")
+        return span
+
     @contextmanager
     def span(self, call: CallContext, *, observed: bool) -> Iterator[CompactSpan]:
         """Open the span of one decision, below whatever span is current.
@@ -317,11 +323,8 @@ class Telemetry:
             "compact.mode": "observe" if observed else None,
         }
         attributes = {name: value for name, value in known.items() if value is not None}
-        span = self._patience.call(
-            _WHO,
-            partial(self._tracer.start_span, SPAN, kind=SpanKind.INTERNAL, attributes=attributes),
-        )
-        if not isinstance(span, Span):
+        span = self._patience.call(_WHO, partial(self._started, attributes))
+        if span is None:
             yield CompactSpan(trace.INVALID_SPAN, self._patience)
             return
         told = CompactSpan(span, self._patience)

@@ -4,6 +4,7 @@
     ├── ConfigError (ValueError)          a setting is impossible; raised when it is set
     ├── InsufficientBudget (ValueError)   what must stay does not fit; raised by hand only
     ├── SummaryError (RuntimeError)       a summariser failed or gave something unusable
+    ├── BrokenOffError (RuntimeError)     a part ended by what is no exception
     ├── VerificationError (RuntimeError)  a result broke an invariant and was thrown away
     └── StorageError (OSError)            an archive or checkpoint could not be written or read
 
@@ -46,6 +47,18 @@ class SummaryError(CompactError, RuntimeError):
     def __init__(self, message: str, *, reason: str = "error") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class BrokenOffError(CompactError, RuntimeError):
+    """A part ended by a cancellation or an exit of its own, which concern nobody else.
+
+    Attributes:
+        reason: Name of what it raised, for telemetry (`error.type`).
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.reason = type(error).__name__
+        super().__init__(f"a part ended by {self.reason}")
 
 
 class VerificationError(CompactError, RuntimeError):

@@ -31,8 +31,12 @@ _ROLES = ("assistant", "user")
 
 
 def defuse(text: str) -> str:
-    """Return `text` with every look-alike of our tag made harmless."""
-    return _TAG.sub("&lt;", text)
+    """Return `text` with every look-alike of our tag made harmless, and fit to be sent."""
+    safe = _TAG.sub("&lt;", text)
+    if safe.isascii():
+        return safe
+    # Half a surrogate pair (a text that was cut in the middle) can not be encoded.
+    return safe.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def wrap(version: int, text: str, *, recall: bool = False) -> str:

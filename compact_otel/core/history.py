@@ -170,7 +170,7 @@ class Recollection:
         if known is not None and known.fixed is not None and known.call == scale.call:
             self._fixed = known.fixed
         else:
-            self._fixed = scale.estimator.count_fixed(scale.call)
+            self._fixed = scale.fixed()
         self._call = scale.call
         return self._tokens, self._fixed
 
@@ -237,7 +237,7 @@ class Recollection:
         known = self._known if self._continued else None
         old = [] if self._known is None else self._known.items[: self._same]
         return History(
-            items=[*old, *map(_copied, self.items[self._same :])],
+            items=[*old, *copied(self.items[self._same :])],
             keys=self.keys,
             instructions=self.instructions,
             tokens=self._tokens,
@@ -271,10 +271,15 @@ def _common_length(known: list[Any], items: Sequence[Item]) -> int:
     )
 
 
-def _copied(value: Any) -> Any:
+def copied(items: Sequence[Item]) -> list[Any]:
+    """Return copies of items, which may be changed; their texts are the same strings."""
+    return [_copy(item) for item in items]
+
+
+def _copy(value: Any) -> Any:
     """Return a copy of what can be changed in place; texts and numbers can not."""
     if isinstance(value, Mapping):
-        return {key: _copied(inner) for key, inner in value.items()}
+        return {key: _copy(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_copied(inner) for inner in value]
+        return [_copy(inner) for inner in value]
     return value

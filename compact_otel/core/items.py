@@ -14,7 +14,6 @@ waits for its output, an output without its call, and what only the server can r
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
@@ -326,22 +325,25 @@ def _mistaken(
 ) -> Iterator[int]:
     """Yield the outputs of pairs that the API may take for the other half of a loose end.
 
-    Where ids come again, it may have found there what it looked for. One pair for each loose end
-    is enough, the nearest on the side where its other half would be: if all stayed, one orphan in
-    a history with few ids would keep every call for good.
+    Where ids come again, it may have found there what it looked for: an output behind a call, a
+    call before an output. One pair of an id is enough for all its loose calls, and one for all its
+    loose outputs; if every pair stayed, a single orphan would keep most of a history for good.
     """
     if not loose:
         return
-    outputs: dict[str, list[int]] = {}
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     for _, output in links:
         for key in _keys(items[output]):
-            outputs.setdefault(key, []).append(output)
+            first.setdefault(key, output)
+            last[key] = output
     for index in loose:
         for key in _keys(items[index]):
-            known = outputs.get(key, [])
-            place = bisect(known, index)
-            is_call = _part(items[index]) == "call"
-            yield from known[place : place + 1] if is_call else known[max(0, place - 1) : place]
+            if _part(items[index]) == "call":
+                if last.get(key, -1) > index:
+                    yield last[key]
+            elif first.get(key, index) < index:
+                yield first[key]
 
 
 def _starts(parts: Sequence[_Part], links: Sequence[tuple[int, int]]) -> list[int]:

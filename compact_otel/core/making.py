@@ -12,7 +12,12 @@ from typing import Any
 from compact_otel.core import events
 from compact_otel.core.assemble import View
 from compact_otel.core.caching import expected
-from compact_otel.core.errors import InsufficientBudget, SummaryError, VerificationError
+from compact_otel.core.errors import (
+    BrokenOffError,
+    InsufficientBudget,
+    SummaryError,
+    VerificationError,
+)
 from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.job import Effect, Job, Summarize
 from compact_otel.core.measure import Measured
@@ -258,7 +263,7 @@ def failure(
     stage: events.Stage, error: Exception, fallback: events.FailureFallback
 ) -> events.Failure:
     """Return what went wrong as an event; nothing of the error's own text is in it."""
-    if isinstance(error, SummaryError):
+    if isinstance(error, SummaryError | BrokenOffError):
         reason = error.reason
     else:
         reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__

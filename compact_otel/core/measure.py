@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import index
-from typing import Literal
+from typing import Any, Literal
 
 from compact_otel.core import events, frame
 from compact_otel.core.assemble import View, summary_item
@@ -48,14 +49,27 @@ class Scale:
 
         Raises:
             TypeError: If the estimator does not give one whole number per item.
-            ValueError: If it gives a negative one.
+            ValueError: If it gives one that no item has.
         """
-        tokens = [index(count) for count in self.estimator.count_items(items, self.call)]
+        counts = self.estimator.count_items(items, self.call)
+        tokens = [_tokens(count) for count in islice(counts, len(items) + 1)]  # it may never end
         if len(tokens) != len(items):
-            raise TypeError(f"the estimator gave {len(tokens)} counts for {len(items)} items")
-        if min(tokens, default=0) < 0:
-            raise ValueError(f"the estimator gave {min(tokens)} tokens for an item")
+            raise TypeError(f"the estimator gave {len(tokens)} counts or more for {len(items)}")
         return tokens
+
+    def fixed(self) -> FixedTokens:
+        """Return the tokens beside the items.
+
+        Raises:
+            TypeError: If the estimator gives no whole numbers.
+            ValueError: If it gives one that nothing has.
+        """
+        fixed = self.estimator.count_fixed(self.call)
+        return FixedTokens(
+            instructions=_tokens(fixed.instructions),
+            tools_schema=_tokens(fixed.tools_schema),
+            framing=_tokens(fixed.framing),
+        )
 
     def summary(self, version: int, text: str) -> int:
         """Return the tokens of a summary as a message, its frame included."""
@@ -182,6 +196,17 @@ class Measured:
             keep_tool_io_pairs=policy.keep_tool_io_pairs,
             strategy=policy.strategy,
         )
+
+
+_MOST = 10**12
+"""Tokens; nothing has more, and what a million items have fits into the 64 bits of telemetry."""
+
+
+def _tokens(count: Any) -> int:
+    tokens = index(count)
+    if not 0 <= tokens <= _MOST:
+        raise ValueError(f"the estimator gave {tokens} tokens")
+    return tokens
 
 
 def name_of(part: object) -> str:

@@ -81,6 +81,10 @@ def _summaries(items: Iterable[Item]) -> list[tuple[int, str]]:
     return [known for item in items if (known := frame.unwrap(item)) is not None]
 
 
+_CHARS_PER_TOKEN = 128
+"""More than this no token of a usual vocabulary has."""
+
+
 def usable(answer: Any, request: SummaryRequest) -> Summary:
     """Return a summariser's answer as a Summary that may be used.
 
@@ -97,9 +101,11 @@ def usable(answer: Any, request: SummaryRequest) -> Summary:
         raise SummaryError(
             f"need a Summary of strings or a str from the summariser, got {kind}", reason="type"
         )
-    text = summary.text.strip()
+    text = str.strip(summary.text)  # a plain str, whatever it was
     if not text:
         raise SummaryError("the summary is empty", reason="empty")
+    if len(text) > request.max_tokens * _CHARS_PER_TOKEN:  # to count it could take minutes
+        raise SummaryError(f"the summary has {len(text)} characters", reason="too_long")
     size = request.count_text(text)
     if size > request.max_tokens:
         raise SummaryError(

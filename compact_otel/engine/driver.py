@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from compact_otel.core.errors import BrokenOffError
 from compact_otel.engine.workers import WORKERS, LateError
 
 E = TypeVar("E")
@@ -150,7 +152,10 @@ async def _aperformed(performer: Performer[E], effect: E) -> Any:
         else:
             answer = performer.perform(effect)
         if inspect.isawaitable(answer):
-            return await _in_time(answer, place.limit)
+            began = time.monotonic()
+            answer = await _in_time(answer, place.limit)
+            if time.monotonic() - began > place.limit:  # it has blocked the loop
+                performer.overdue(effect, place.limit)
     except LateError:
         performer.overdue(effect, place.limit)
         raise
@@ -167,7 +172,10 @@ async def _in_time(awaitable: Awaitable[Any], limit: float) -> Any:
     if not done:
         task.cancel()  # and no waiting for it: it may refuse
         raise LateError
-    return task.result()
+    try:
+        return task.result()
+    except (asyncio.CancelledError, GeneratorExit) as error:  # its own; ours does not come here
+        raise BrokenOffError(error) from error
 
 
 async def _result(answer: Awaitable[Any]) -> Any:

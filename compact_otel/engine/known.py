@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import Any
 
+from compact_otel.core.errors import StorageError
 from compact_otel.core.history import Histories, History
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.protocols import StorageAdapter
@@ -64,13 +66,16 @@ class Known:
         """Read a session's stored checkpoints; once, unless others may have stored more.
 
         Raises:
+            StorageError: If some of them are no checkpoints; the others are held.
             Exception: Whatever the storage raises.
         """
         with self._lock:
             if session_id in self._read and not anew:
                 self._read.move_to_end(session_id)
                 return
-        checkpoints = storage.load_checkpoints(session_id)
+        # Outside of the lock, which event loops take: a storage may load as it is asked, and hang.
+        loaded = [_checked(record) for record in storage.load_checkpoints(session_id)]
+        checkpoints = [checkpoint for checkpoint in loaded if checkpoint is not None]
         with self._lock:
             for checkpoint in checkpoints:
                 self._add(checkpoint)
@@ -78,3 +83,14 @@ class Known:
             self._read.move_to_end(session_id)
             while len(self._read) > _SESSIONS:
                 self._read.popitem(last=False)
+        if len(checkpoints) < len(loaded):
+            bad = len(loaded) - len(checkpoints)
+            raise StorageError(f"{bad} of {len(loaded)} stored checkpoints are none")
+
+
+def _checked(record: Any) -> Checkpoint | None:
+    """Return a stored record if it is a checkpoint and could be one, None otherwise."""
+    try:
+        return Checkpoint.from_dict(record.as_dict())
+    except Exception:  # noqa: BLE001 - a storage may load anything
+        return None

@@ -5,6 +5,7 @@ Imports stand inside the functions: a part that is not used is not loaded.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 
 from compact_otel.config import CompactConfig
@@ -62,6 +63,12 @@ def _fits(name: str, part: object, kind: type) -> None:
         ConfigError: If it is not; it names what is missing.
     """
     if isinstance(part, kind):
+        for method in vars(kind) if kind is not Summarizer else ():
+            if method[0] != "_" and inspect.iscoroutinefunction(getattr(part, method)):
+                raise ConfigError(
+                    f"need `{method}` of the {type(part).__name__} in `{name}` to be a plain "
+                    "function, got a coroutine function: nobody would await it"
+                )
         return
     members = sorted({*vars(kind), *kind.__annotations__})
     missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]

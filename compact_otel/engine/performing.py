@@ -11,14 +11,15 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
+from compact_otel.core.history import copied
 from compact_otel.core.job import (
     Claim,
     Effect,
@@ -34,7 +35,7 @@ from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
-from compact_otel.engine.parts import Hung, Parts
+from compact_otel.engine.parts import Hung, Parts, is_own
 from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.telling import Telling, now
 from compact_otel.engine.workers import WORKERS
@@ -102,6 +103,8 @@ class Performance:
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
         self._blocked = running_loop() if blocking else None
         self._held = _Held()
+        self._at_storage = False
+        self._stored_s = 0.0
         self._apart = not shared.parts.has_own_estimator
 
     def step(self) -> Place | None:
@@ -121,13 +124,36 @@ class Performance:
             case LoadCheckpoints(anew=anew) if anew or not self._shared.known.has_read(
                 self._session_id
             ):
-                return Place(apart=True, limit=config.storage.timeout)
+                return Place(apart=True, limit=self.storage_limit)
             case SaveTranscript() | SaveSummary() | SaveCheckpoint() if storage is not None:
-                return Place(apart=True, limit=config.storage.timeout)
+                return Place(apart=True, limit=self.storage_limit)
         return None
+
+    @property
+    def storage_limit(self) -> float:
+        """Seconds that the storage has left for this request."""
+        return max(0.0, self._shared.config.storage.timeout - self._stored_s)
 
     def perform(self, effect: Effect) -> Any:
         """Do what the flow asks for; a summariser may answer with an awaitable."""
+        match effect:
+            case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
+                with self._storing():
+                    return self._perform(effect)
+        return self._perform(effect)
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Take the time that is spent inside from what the storage has for this request."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._stored_s += time.monotonic() - began
+            if not self.storage_limit:
+                self._shared.patience.rest(STORAGE, self._stored_s)
+
+    def _perform(self, effect: Effect) -> Any:
         known, session_id = self._shared.known, self._session_id
         match effect:
             case events.Event():
@@ -138,10 +164,15 @@ class Performance:
                 self._apart = True  # what follows takes its time
                 return self._claim(key, patient=patient)
             case Summarize(request, attempt):
-                self._be_patient_with(_who(self._writers[attempt]))
-                return self._writers[attempt].summarize(request)
+                writer = self._writers[attempt]
+                self._be_patient_with(_who(writer))
+                if not is_own(writer):
+                    items, kept = copied(request.items), copied(request.kept)
+                    request = replace(request, items=items, kept=kept)
+                return writer.summarize(request)
             case SaveTranscript():
-                return self._storage.save_transcript(session_id, self._job.items)
+                # Copies for others, who may write into them: these are the program's own items.
+                return self._storage.save_transcript(session_id, copied(self._job.items))
             case SaveSummary(step, checkpoint, dropped):
                 figures = {"dropped": list(dropped), "note": self._job.note, "created": now()}
                 self._storage.save_summary(session_id, step, {**checkpoint.as_dict(), **figures})
@@ -158,6 +189,8 @@ class Performance:
                 self._shared.patience.rest(_who(self._writers[attempt]), limit)
             case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
                 self._shared.patience.rest(STORAGE, limit)
+            case Claim() if self._at_storage:  # it was told for how long to wait
+                self._shared.patience.rest(STORAGE, limit)
 
     def end(self, result: FlowResult) -> None:
         """Say on the span what came of it."""
@@ -165,7 +198,8 @@ class Performance:
 
     def release(self) -> None:
         """Let others compact this conversation."""
-        self._held.end()
+        if claims := self._held.end():
+            WORKERS.start(claims.close)  # it may block
 
     def keep_events(self) -> None:
         """Give all events to the archive; may block.
@@ -173,7 +207,8 @@ class Performance:
         Raises:
             Exception: Whatever the storage raises.
         """
-        self._telling.keep(self._storage)
+        with self._storing():
+            self._telling.keep(self._storage)
 
     def _claim(self, key: str, *, patient: bool) -> bool:
         """Claim a conversation; return whether that worked."""
@@ -182,29 +217,25 @@ class Performance:
         ):
             return False  # the one who has it runs in the very loop that waits for us
         until = time.monotonic() + (self._shared.config.summarizer.timeout if patient else 0.0)
-        with ExitStack() as stack:
-            # A session may be forked, and runs without one are named by how they begin: those that
-            # are not the same conversation do not wait for one another.
-            conversation = f"{self._session_id} {key}"
-            had = self._claim_among_threads(stack, conversation, until)
-            if self._job.storage is not None and isinstance(self._storage, ClaimingStorage):
-                left = until - time.monotonic()
-                claim = self._storage.claim(self._session_id, key, max(0.0, left))
-                had = stack.enter_context(claim) and had
-            self._held.take(stack.pop_all())
+        # A session may be forked, and runs without one are named by how they begin: those that are
+        # not the same conversation do not wait for one another.
+        had = self._claim_among_threads(f"{self._session_id} {key}", until)
+        if self._job.storage is not None and isinstance(self._storage, ClaimingStorage):
+            self._at_storage = True
+            left = until - time.monotonic()
+            claim = self._storage.claim(self._session_id, key, max(0.0, left))
+            had = self._held.take(claim) and had
         return had
 
-    def _claim_among_threads(self, stack: ExitStack, conversation: str, until: float) -> bool:
+    def _claim_among_threads(self, conversation: str, until: float) -> bool:
         """Claim a conversation, also from who has it and does not go on."""
         while True:
             self._shared.ahead.give_up(self._session_id)
             left = until - time.monotonic()
-            with ExitStack() as attempt:
-                claim = self._shared.claims.claim(conversation, min(left, _LOOK))
-                had = attempt.enter_context(claim)
-                if had or left <= _LOOK:
-                    stack.push(attempt.pop_all())
-                    return had
+            if self._held.take(self._shared.claims.claim(conversation, min(left, _LOOK))):
+                return True
+            if left <= _LOOK:
+                return False
 
     @property
     def _storage(self) -> StorageAdapter:
@@ -229,21 +260,29 @@ class _Held:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stack: ExitStack | None = None
-        self._closed = False
+        self._claims: list[AbstractContextManager[bool]] = []
+        self._ended = False
 
-    def take(self, stack: ExitStack) -> None:
+    def take(self, claim: AbstractContextManager[bool]) -> bool:
+        """Enter a claim, which may block; return whether it was had."""
+        had = claim.__enter__()
         with self._lock:
-            if not self._closed:
-                self._stack = stack
-                return
-        stack.close()
+            held = had and not self._ended
+            if held:
+                self._claims.append(claim)
+        if not held:
+            claim.__exit__(None, None, None)
+        return had
 
-    def end(self) -> None:
+    def end(self) -> ExitStack | None:
+        """Return what gives the claims back, None if there are none."""
         with self._lock:
-            stack, self._stack, self._closed = self._stack, None, True
-        if stack is not None:
-            WORKERS.start(stack.close)  # it may block
+            claims, self._claims, self._ended = self._claims, [], True
+        stack = ExitStack()
+        # Those of this process first: a storage may hang over its own.
+        for claim in reversed(claims):
+            stack.push(claim)
+        return stack if claims else None
 
 
 # Set while a manager works: a summariser may call an instrumented model, which must not come back.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Hashable
 from typing import Any
 
@@ -25,6 +26,9 @@ from compact_otel.engine.performing import (
 )
 from compact_otel.engine.request import Request, as_it_came, given_back, untouched
 from compact_otel.engine.workers import WORKERS, LateError
+
+_LOADING = 60.0
+"""Seconds that are waited for our own vocabulary; it takes 0.4 where nothing else runs."""
 
 
 class Runs:
@@ -131,15 +135,26 @@ class Runs:
 
     def _keep(self, performance: Performance) -> None:
         """Give the events of a call to the archive."""
-        limit, patience = self._shared.config.storage.timeout, self._shared.patience
+        limit, patience = performance.storage_limit, self._shared.patience
+
+        def keep() -> None:
+            patience.call("the event archive", performance.keep_events, math.inf)
+
         try:
-            WORKERS.run(lambda: patience.call("the event archive", performance.keep_events), limit)
+            WORKERS.run(keep, limit)
         except LateError:
             patience.rest(STORAGE, limit)
 
     async def _warm_up(self) -> None:
         """Load a vocabulary in a thread: it takes longer than an event loop should wait."""
-        estimator = self._shared.parts.estimator
-        warm_up = getattr(estimator, "warm_up", None)
-        if callable(warm_up) and not getattr(estimator, "is_warm", True):
-            await asyncio.to_thread(warm_up)
+        parts, patience = self._shared.parts, self._shared.patience
+        warm_up = getattr(parts.estimator, "warm_up", None)
+        if not callable(warm_up) or getattr(parts.estimator, "is_warm", True):
+            return
+        limit = _LOADING if parts.has_own_estimator else STEP_LIMIT
+        if patience.is_resting(ESTIMATOR):
+            return
+        try:
+            await WORKERS.arun(warm_up, limit)
+        except LateError:
+            patience.rest(ESTIMATOR, limit)

@@ -43,8 +43,11 @@ class Telling:
         record = {"ts": now(), "session_id": self._session_id, "event": name, **attributes}
         self._told.append(record)
         self._span.add(name, attributes)
-        for exporter in self._exporters:
-            self._patience.call(f"exporter {name_of(exporter)}", partial(exporter.export, record))
+        for number, exporter in enumerate(self._exporters):
+            who = f"exporter {name_of(exporter)}"
+            if any(name_of(other) == name_of(exporter) for other in self._exporters[:number]):
+                who = f"{who} ({number + 1})"  # or one would be left out for the other
+            self._patience.call(who, partial(exporter.export, dict(record)))
 
     def keep(self, storage: StorageAdapter) -> None:
         """Give all events of the call to the archive.

@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from compact_otel.core.errors import BrokenOffError
+
 R = TypeVar("R")
 
 
@@ -36,9 +38,12 @@ class _Outcome:
         self.error = error
 
     def get(self) -> Any:
-        if self.error is not None:
+        if self.error is None:
+            return self.value
+        if isinstance(self.error, Exception | KeyboardInterrupt):
             raise self.error
-        return self.value
+        # An exit ends a thread, a cancellation what it was meant for: not whoever waits for it.
+        raise BrokenOffError(self.error) from self.error
 
 
 _Inbox = SimpleQueue[tuple["Future[_Outcome]", contextvars.Context, Callable[[], Any]]]
@@ -62,6 +67,7 @@ class Workers:
 
         Raises:
             LateError: If it takes longer.
+            BrokenOffError: If it ends by what is neither an exception nor a KeyboardInterrupt.
             Exception: Whatever the work raises.
         """
         try:

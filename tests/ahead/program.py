@@ -163,8 +163,6 @@ def was_prepared(span):
     """Say whether the summary of a call was written ahead of time."""
     created = told(span, "summary_created")
     return [made.get("compact.summary.prepared") for made in created] == [True]
-        True
-    ]
 
 
 def summary_in(result):

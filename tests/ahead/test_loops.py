@@ -103,6 +103,7 @@ async def test_a_call_that_stops_waiting_leaves_it_to_the_next_one(kind, watch, 
     summarizer = KINDS[kind](closed=True)
     manager = watch.manager(summarizer)
     await awaited(manager, SOFT)
+    await until(summarizer.asked.is_set)
     for _ in range(2):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):

@@ -110,8 +110,8 @@ async def test_a_summariser_that_cancels_itself_costs_the_summary_and_not_the_ca
     config = CompactConfig.load(max_context_tokens=5000, storage={"adapter": "none"})
     manager = CompactManager(config, summarizer=Cancelling(), tracer_provider=tracer_provider)
     result = await manager.apreflight("s", LONG, call=CALL)
-    assert result.messages == LONG
-    assert result.outcome == "error"
+    assert result.outcome == "fallback"
+    assert result.summary
 
 
 async def test_many_sessions_at_once_do_not_mix(tracer_provider):
