@@ -248,6 +248,12 @@ def unpaired(items: Sequence[Item]) -> frozenset[tuple[str, bool]]:
 
     A compacted history must have the same ones as its original, whatever they were.
     """
+    # Plain messages, of which there are many, pair with nothing.
+    items = [
+        item
+        for item in items
+        if "type" in item or "tool_calls" in item or item.get("role") == "tool"
+    ]
     parts = [_part(item) for item in items]
     _, loose = _pairs(items, parts)
     return frozenset(

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget
@@ -151,7 +151,8 @@ def must_stay(items: Sequence[Item], policy: CompactPolicy) -> set[int]:
     return found | {asked_last} if asked_last >= 0 else found
 
 
-class _Ranked(NamedTuple):
+@dataclass(slots=True)  # not frozen: that takes four times as long to make, and there are hundreds
+class _Ranked:
     """A block, its tokens, and its age among its like: 0 pinned, 1 the newest turn or call."""
 
     block: Block
@@ -168,7 +169,7 @@ def partition(items: Sequence[Item], tokens: Sequence[int], policy: CompactPolic
     A turn is a user message and the answer to it. Messages without a partner (two questions in a
     row, an agent that speaks unasked) make turns of their own, so no turn grows without bound.
     """
-    pinned = must_stay(items, policy)
+    pinned = sorted(must_stay(items, policy))
     sums = [0, *accumulate(tokens)]
     turn, asked, answered, pairs = 0, False, False, 0
     ranked = []
@@ -178,7 +179,11 @@ def partition(items: Sequence[Item], tokens: Sequence[int], policy: CompactPolic
             if turn == 0 or asked or (answered and kind == "assistant"):
                 turn, asked, answered = turn + 1, False, False
             asked, answered = asked or kind == "user", answered or kind == "assistant"
-        if kind in ("pinned", "instruction") or not pinned.isdisjoint(range(start, stop)):
+        stays = kind in ("pinned", "instruction")
+        while pinned and pinned[-1] >= start:
+            pinned.pop()
+            stays = True
+        if stays:
             rank = 0
         elif kind == "tool":
             rank = pairs + 1
@@ -218,7 +223,7 @@ def make_plan(
     """
     ranked = partition(items, tokens, policy)
     before = fixed_tokens + previous_tokens + sum(tokens)
-    previous_tokens += sum(tokens for _, tokens, rank in ranked if rank == _FOLDED)
+    previous_tokens += sum(entry.tokens for entry in ranked if entry.rank == _FOLDED)
     target = limits_.target
     demanded = trigger in ("manual", "reactive")
     if demanded:
@@ -270,32 +275,24 @@ def _keep(
     ranked: Sequence[_Ranked], fixed_tokens: int, *, turns: int, pairs: int, step: int
 ) -> Plan:
     """Return the plan that keeps `turns` turns and `pairs` calls, yet without a summary budget."""
-    kept: list[int] = []
-    dropped: list[int] = []
-    kept_turns: set[int] = set()
-    kept_tokens, pinned, kept_pairs = fixed_tokens, 0, 0
-    for (start, stop, kind, paired), tokens, rank in ranked:
-        if rank > (pairs if kind == "tool" else turns):
-            dropped.extend(range(start, stop))
-            continue
-        kept.extend(range(start, stop))
-        kept_tokens += tokens
-        kept_pairs += paired
-        if rank == 0:
-            pinned += stop - start
-        elif kind != "tool":
-            kept_turns.add(rank)
+    staying = [
+        entry for entry in ranked if entry.rank <= (pairs if entry.block.kind == "tool" else turns)
+    ]
+    kept = [index for entry in staying for index in range(entry.block.start, entry.block.stop)]
+    everything = range(ranked[-1].block.stop if ranked else 0)
+    pinned = [entry.block for entry in staying if entry.rank == 0]
+    recent = {entry.rank for entry in staying if entry.rank and entry.block.kind != "tool"}
     return Plan(
         kept=tuple(kept),
-        dropped=tuple(dropped),
+        dropped=tuple(sorted(set(everything).difference(kept))),
         summary_budget=0,
         step=step,
         keep_recent_turns=turns,
         keep_tool_io_pairs=pairs,
-        pinned=pinned,
-        recent_turns=len(kept_turns),
-        tool_pairs=kept_pairs,
-        kept_tokens=kept_tokens,
+        pinned=sum(block.stop - block.start for block in pinned),
+        recent_turns=len(recent),
+        tool_pairs=sum(entry.block.pairs for entry in staying),
+        kept_tokens=fixed_tokens + sum(entry.tokens for entry in staying),
     )
 
 

@@ -21,7 +21,7 @@ from tests.ahead.program import (
     wait_until,
     was_prepared,
 )
-from tests.histories import AsyncSummarizer, Summarizer, talk
+from tests.histories import AsyncSummarizer, Summarizer, talk, user
 
 kinds = pytest.mark.parametrize("kind", list(KINDS))
 waiting = pytest.mark.parametrize("ask", [awaited, in_a_thread])
@@ -260,3 +260,20 @@ async def test_a_session_that_begins_anew_has_its_own_again(watch):
         await awaited(manager, history)
         assert was_prepared(watch.decisions[-1])
     assert len(summarizer.requests) == 2
+
+
+@pytest.mark.parametrize("place", ["beginning", "end"])
+async def test_where_every_call_looks_like_another_conversation_not_every_call_pays(place, watch):
+    """An application tells the model the time, in front of the history or behind it."""
+    summarizer = Gated()
+    manager = watch.manager(summarizer)
+    for turns in range(14, 18):
+        for minute in range(6):
+            now = user(f"it is {turns}:{minute:02}")
+            history = [now, *talk(turns)] if place == "beginning" else [*talk(turns), now]
+            calm = await awaited(manager, history)
+            assert calm.outcome == "skipped"
+            await asyncio.sleep(0.01)
+    assert 1400 <= calm.tokens_before < 1700
+    await asyncio.sleep(0.1)
+    assert len(summarizer.requests) <= 2
