@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from functools import lru_cache
 
 from compact_otel.core.types import Price
@@ -21,7 +20,7 @@ def price_of(model: str | None) -> Price | None:
     Args:
         model: Name as given to the SDK, a provider prefix included.
     """
-    if model is None or importlib.util.find_spec("genai_prices") is None:
+    if model is None:
         return None
     try:
         table = importlib.import_module("genai_prices")
@@ -32,5 +31,5 @@ def price_of(model: str | None) -> Price | None:
         return Price(
             input=float(anew.input_price) / _TOKENS, cached=float(cached.input_price) / _TOKENS
         )
-    except Exception:  # noqa: BLE001 - unknown there, or a table of another make
+    except Exception:  # noqa: BLE001 - not installed, unknown there, or of another make
         return None
