@@ -1,13 +1,12 @@
 """What a compaction does to the prompt cache: foreseen, measured, and a gate on it."""
 
-import sys
 from types import SimpleNamespace
 
 import pytest
 
 from compact_otel.core.caching import expected, measured
 from compact_otel.core.types import Price, Usage
-from compact_otel.prices import price_of
+from compact_otel.prices import TABLE, price_of
 from compact_otel.usage import usage_in
 from tests.histories import Exporter, manager, talk
 
@@ -142,17 +141,18 @@ def test_a_model_without_a_price_has_none():
     assert price_of("no-such-model-anywhere") is None
 
 
+class Broken:
+    """A table that has nothing of what is asked for."""
+
+
 def test_a_table_of_another_make_gives_no_price(monkeypatch):
-    pytest.importorskip("genai_prices")
-    monkeypatch.setitem(sys.modules, "genai_prices", SimpleNamespace())
-    price_of.cache_clear()
+    monkeypatch.setattr(TABLE, "module", Broken())
     assert price_of("gpt-4.1-mini") is None
-    price_of.cache_clear()
 
 
 def test_the_price_of_a_model_is_that_of_the_table():
     pytest.importorskip("genai_prices")
-    price_of.cache_clear()
+    TABLE.load().join()
     price = price_of("azure/gpt-4.1-mini")
     assert price is not None
     assert 0 < price.cached < price.input < 1e-3

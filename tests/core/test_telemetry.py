@@ -306,7 +306,9 @@ def test_a_compaction_is_a_span_with_these_names_and_types(traced, spans):
     result = traced(900, storage=Storage()).preflight("s", talk(12), call=CALL)
     (span,) = spans.get_finished_spans()
     found = attributes(span)
-    assert {name: type(value) for name, value in found.items()} == TYPES
+    # Costs are there once a price table is installed and loaded.
+    named = {name: type(value) for name, value in found.items() if ".cost." not in name}
+    assert named == TYPES
     assert found["compact.outcome"] == "compacted"
     assert found["compact.tokens.before"] == result.tokens_before
     assert found["compact.tokens.after"] == result.tokens_after
