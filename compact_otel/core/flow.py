@@ -205,6 +205,7 @@ def _compacted(
 ) -> Generator[Effect, Any, FlowResult]:
     """Carry out a compaction that was decided on, with what was prepared for it if that fits."""
     done = ready(job, state) if job.trigger == "preflight" else None
+    prepared = done is not None
     if done is not None and done.made.created is not None:
         yield done.made.created
     else:
@@ -236,6 +237,7 @@ def _compacted(
         outcome="compacted" if done.made.planned else "fallback",
         tokens_after=done.after.total,
         archive=(yield from _store(job, checkpoint, done.dropped)),
+        prepared=prepared,
     )
 
 

@@ -141,7 +141,8 @@ class FlowResult:
     """What came out; the fields mean what they mean in `CompactResult`.
 
     `history` is what the next call may start from, with the compaction in force; None if nothing
-    was learned. `soon` says that the next compaction is near enough to be prepared.
+    was learned. `soon` says that the next compaction is near enough to be prepared, `prepared` that
+    this one was.
     """
 
     view: View
@@ -152,6 +153,7 @@ class FlowResult:
     archive: ArchiveReceipt | None = None
     history: History | None = None
     soon: bool = False
+    prepared: bool = False
 
     @property
     def replayed(self) -> Checkpoint | None:

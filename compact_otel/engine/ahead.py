@@ -49,6 +49,7 @@ class Ahead:
         in_loop = inspect.iscoroutinefunction(writer.summarize)
         preparation = Preparation(
             basis=conversation_of(job) if result.replayed is None else result.replayed.key,
+            compacted=result.replayed is not None,
             loop=running_loop() if in_loop else None,
         )
         if not self._shared.ahead.begin(session_id, preparation):

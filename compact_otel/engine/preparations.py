@@ -8,11 +8,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from compact_otel.forks import mutex
 
+_T = TypeVar("_T")
+
 _AT_ONCE = 4
 """Preparations that run at the same time; where there are more, the call that is due waits."""
+
+_IN_VAIN = 2
+"""After so many in a row that no call took, none is made for what looks like a new conversation."""
 
 _SESSIONS = 1_000
 """Sessions of which a preparation is held; beyond that the oldest is dropped."""
@@ -25,12 +31,14 @@ class Preparation:
     Attributes:
         basis: Key of the compaction in force, without one of the conversation; each gets one
             preparation.
+        compacted: Whether a compaction is in force.
         loop: The event loop it runs in, None if it runs in a thread.
         over: Set when it is over, whatever came of it.
         release: Let others compact the conversation; empty before there is anything to let go.
     """
 
     basis: str
+    compacted: bool
     loop: asyncio.AbstractEventLoop | None
     over: threading.Event = field(default_factory=threading.Event)
     release: list[Callable[[], None]] = field(default_factory=list)
@@ -48,6 +56,7 @@ class Preparations:
         self._lock = mutex()
         self._process = os.getpid()
         self._by_session: OrderedDict[str, Preparation] = OrderedDict()
+        self._in_vain: OrderedDict[str, int] = OrderedDict()  # by session, of new conversations
 
     def begin(self, session_id: str, preparation: Preparation) -> bool:
         """Say whether a preparation may be made, and hold it if so."""
@@ -58,11 +67,19 @@ class Preparations:
                 return False
             if sum(each.goes_on for each in self._by_session.values()) >= _AT_ONCE:
                 return False
-            self._by_session[session_id] = preparation
-            self._by_session.move_to_end(session_id)
-            while len(self._by_session) > _SESSIONS:
-                self._by_session.popitem(last=False)
+            if not preparation.compacted:
+                # An application that tells the time in front of the history begins ever anew.
+                in_vain = self._in_vain.get(session_id, 0)
+                if in_vain >= _IN_VAIN:
+                    return False
+                _hold(self._in_vain, session_id, in_vain + 1)
+            _hold(self._by_session, session_id, preparation)
             return True
+
+    def taken(self, session_id: str) -> None:
+        """Note that a call took what was prepared for it."""
+        with self._lock:
+            self._in_vain.pop(session_id, None)
 
     def runs_in(self, session_id: str, loop: asyncio.AbstractEventLoop) -> bool:
         """Say whether a preparation for a session runs in a loop at present."""
@@ -85,3 +102,10 @@ class Preparations:
         """In a forked child nobody works on what the parent began."""
         if self._process != os.getpid():
             self._process, self._by_session = os.getpid(), OrderedDict()
+
+
+def _hold(by_session: OrderedDict[str, _T], session_id: str, value: _T) -> None:
+    by_session[session_id] = value
+    by_session.move_to_end(session_id)
+    while len(by_session) > _SESSIONS:
+        by_session.popitem(last=False)

@@ -124,6 +124,8 @@ class Runs:
         if result.history is not None:
             self._shared.known.remember(request.session_id, result.history)
         observed = is_observed(self._shared, request)
+        if result.prepared:
+            self._shared.ahead.taken(request.session_id)
         if result.soon:
             job.price()  # loaded by the time the compaction is due
         if result.soon and not observed and request.trigger == "preflight":

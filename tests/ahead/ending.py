@@ -47,6 +47,7 @@ def a_call_waits_for_it(watch):
     manager = watch.manager(summarizer, timeout=FOR_EVER)
     manager.preflight("s", SOFT)
     due = threading.Thread(target=manager.preflight, args=("s", [*SOFT, *SOFT]), daemon=True)
+    wait_until(summarizer.asked.is_set)  # or the call that is due might be asked before it
     due.start()
     time.sleep(0.2)
     return summarizer

@@ -198,10 +198,11 @@ def loop():
 
 
 def test_a_loop_that_goes_on_goes_on_with_it(loop, watch, quiet):
-    summarizer = AsyncGated()
+    summarizer = AsyncGated(closed=True)
     manager = watch.manager(summarizer)
-    loop.run_until_complete(manager.apreflight("s", SOFT))
+    loop.run_until_complete(begun(manager, summarizer))
     time.sleep(0.1)
+    summarizer.released.set()
     result = loop.run_until_complete(manager.apreflight("s", DUE))
     assert (result.outcome, len(summarizer.requests)) == ("compacted", 1)
     assert was_prepared(watch.decisions[-1])
