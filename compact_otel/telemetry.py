@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 
 from opentelemetry import trace
@@ -210,11 +211,15 @@ ON_SPAN = frozenset(
 )
 
 
+_READERS = {kind: attrgetter(*schema.attributes) for kind, schema in SCHEMA.items()}
+"""Events as tuples, in the order of the schema."""
+
+
 def attributes_of(event: events.Event) -> dict[str, AttributeValue]:
     """Return the attributes of an event under their names, without what does not apply."""
-    names = SCHEMA[type(event)].attributes
-    values = ((names[entry.name], getattr(event, entry.name)) for entry in fields(event))
-    return {name: value for name, value in values if value is not None}
+    kind = type(event)
+    named = zip(SCHEMA[kind].attributes.values(), _READERS[kind](event), strict=True)
+    return {name: value for name, value in named if value is not None}
 
 
 _WHO = "the span"
@@ -226,20 +231,23 @@ class CompactSpan:
     Args:
         span: The span.
         patience: Calls it; its processors may fail or hang.
+
+    Attributes:
+        is_recording: Whether anybody will see what is added.
     """
 
     def __init__(self, span: Span, patience: Patience) -> None:
         self._span = span
         self._patience = patience
         self._error_type: AttributeValue | None = None
+        self.is_recording = patience.call(_WHO, span.is_recording) is True
 
     def add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
         """Record an event, and those of its facts that belong on the span."""
-        self._patience.call(_WHO, partial(self._add, name, attributes))
+        if self.is_recording:
+            self._patience.call(_WHO, partial(self._add, name, attributes))
 
     def _add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
-        if not self._span.is_recording():
-            return
         self._span.add_event(name, attributes)
         if attributes.get("compact.failure.stage", "archive") != "archive":
             self._error_type = attributes[ERROR_TYPE]  # an archive never shapes the result
@@ -258,11 +266,10 @@ class CompactSpan:
             outcome: How.
             replayed: The earlier compaction whose summary the call carries, if it does.
         """
-        self._patience.call(_WHO, partial(self._end, outcome, replayed))
+        if self.is_recording:
+            self._patience.call(_WHO, partial(self._end, outcome, replayed))
 
     def _end(self, outcome: Outcome, replayed: Checkpoint | None) -> None:
-        if not self._span.is_recording():
-            return
         self._span.set_attribute(OUTCOME, outcome)
         if replayed is not None and outcome == "replayed":
             self._span.set_attribute("compact.summary.id", replayed.summary_id)

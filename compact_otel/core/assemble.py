@@ -26,7 +26,7 @@ class View:
         version: The N of its frame, 0 without a summary.
     """
 
-    kept: tuple[int, ...]
+    kept: Sequence[int]
     summary: str | None = None
     version: int = 0
 
@@ -40,6 +40,8 @@ class View:
             summary_message: Makes a message of a framed summary.
             recall: As in `frame.wrap`.
         """
+        if self.summary is None and len(self.kept) == len(items):
+            return list(items)
         made = [items[index] for index in self.kept]
         if self.summary is not None:
             content = frame.wrap(self.version, self.summary, recall=recall)
@@ -54,7 +56,7 @@ class View:
 
 def whole(items: Sequence[object]) -> View:
     """Return the view in which nothing is missing."""
-    return View(kept=tuple(range(len(items))))
+    return View(kept=range(len(items)))
 
 
 def replay(items: Sequence[object], checkpoint: Checkpoint) -> View:

@@ -176,7 +176,7 @@ def _measured(job: Job, view: View) -> Measured:
 
 
 def _is_due(job: Job, state: Measured) -> bool:
-    return state.decision(job.trigger).decision == "compact"
+    return state.reason(job.trigger) != "below_trigger"
 
 
 def conversation_of(job: Job) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from compact_otel.core.items import newest_user, role_of
+from compact_otel.core.items import as_mapping, newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
@@ -97,22 +97,24 @@ class Recollection:
     """One call's look at a history, with what is known of it from the call before.
 
     Args:
-        items: The history as it came.
+        items: The history as it came, items of any kind.
         known: The history as it was, None if it is new.
+
+    Attributes:
+        items: The history as mappings to read; a list of our own.
     """
 
-    def __init__(self, items: Sequence[Item], known: History | None) -> None:
-        self.items = items
+    def __init__(self, items: Sequence[Any], known: History | None) -> None:
         self._known = known
-        self._same = 0 if known is None else _common_length(known.items, items)
-        keys = [] if known is None else known.keys[: self._same]
-        self.keys = prefix_keys(items, keys)
-        old = [] if known is None else [n for n in known.instructions if n < self._same]
-        new = range(self._same, len(items))
-        self.instructions = [
-            *old,
-            *(n for n in new if role_of(items[n]) in ("system", "developer")),
-        ]
+        self.items, self._same = _read(items, known)
+        keys = [] if known is None else known.keys
+        self.keys = prefix_keys(self.items, keys if self._grown else keys[: self._same])
+        self._new = self.items[self._same :]
+        instructions = [] if known is None else [n for n in known.instructions if n < self._same]
+        for n, item in enumerate(self._new, self._same):
+            if role_of(item) in ("system", "developer"):
+                instructions.append(n)
+        self.instructions = instructions
         self._tokens: list[int] | None = None
         self._call: CallContext | None = None
         self._fixed: FixedTokens | None = None
@@ -165,14 +167,15 @@ class Recollection:
         """
         known = self._known
         start = self._unsettled(scale)
-        old = known.tokens[:start] if known is not None and known.tokens is not None else []
-        self._tokens = [*old, *scale.items(self.items[len(old) :])]
+        tokens = known.tokens[:start] if known is not None and known.tokens is not None else []
+        tokens += scale.items(self.items[len(tokens) :])
+        self._tokens = tokens
         if known is not None and known.fixed is not None and known.call == scale.call:
             self._fixed = known.fixed
         else:
             self._fixed = scale.fixed()
         self._call = scale.call
-        return self._tokens, self._fixed
+        return tokens, self._fixed
 
     def _unsettled(self, scale: Scale) -> int:
         """Return the index of the first item whose tokens have to be counted (again).
@@ -188,12 +191,12 @@ class Recollection:
             return 0
         if self._has_new("compaction"):
             return 0
-        if any(role_of(item) == "user" for item in self.items[self._same :]):
-            return max(0, newest_user(self.items[: self._same]))
+        if any(role_of(item) == "user" for item in self._new):
+            return max(0, newest_user(self.items, self._same))
         return self._same
 
     def _has_new(self, kind: str) -> bool:
-        return any(item.get("type") == kind for item in self.items[self._same :])
+        return any(item.get("type") == kind for item in self._new)
 
     def checkpoint(self, ledger: Ledger, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
         """Return the compaction that covers the longest beginning of the history, if there is one.
@@ -235,9 +238,10 @@ class Recollection:
     def remembered(self) -> History:
         """Return what the next call may start from."""
         known = self._known if self._continued else None
-        old = [] if self._known is None else self._known.items[: self._same]
+        items = [] if self._known is None else self._known.items[: self._same]
+        items += copied(self._new)
         return History(
-            items=[*old, *copied(self.items[self._same :])],
+            items=items,
             keys=self.keys,
             instructions=self.instructions,
             tokens=self._tokens,
@@ -261,9 +265,23 @@ class Recollection:
         )
 
 
+def _read(messages: Sequence[Any], known: History | None) -> tuple[list[Item], int]:
+    """Return a history as mappings, and how many of its items are known."""
+    if known is not None and type(messages) is list:
+        length = len(known.items)
+        items: list[Any] = messages[:length]
+        # Nearly always all that is known comes again, and what equals a dict reads like one. Equal
+        # strings are nearly always the same object, so this is fast.
+        if known.items == items:
+            items += map(as_mapping, messages[length:])
+            return items, length
+    items = [message if type(message) is dict else as_mapping(message) for message in messages]
+    return items, 0 if known is None else _common_length(known.items, items)
+
+
 def _common_length(known: list[Any], items: Sequence[Item]) -> int:
     """Return how many items two histories have in common at their beginning."""
-    if known == items[: len(known)]:  # nearly always, and fast: equal strings are the same object
+    if known == items[: len(known)]:
         return len(known)
     pairs = zip(known, items, strict=False)
     return next(

@@ -177,9 +177,14 @@ def role_of(item: Item) -> str | None:
     return role if isinstance(role, str) else None
 
 
-def newest_user(items: Sequence[Item]) -> int:
-    """Return the index of the newest message of the user, -1 without one; a summary is none."""
-    for index in range(len(items) - 1, -1, -1):
+def newest_user(items: Sequence[Item], stop: int | None = None) -> int:
+    """Return the index of the newest message of the user, -1 without one; a summary is none.
+
+    Args:
+        items: A history.
+        stop: How many items of it are looked at, from the start; None for all.
+    """
+    for index in range((len(items) if stop is None else stop) - 1, -1, -1):
         if role_of(items[index]) == "user" and frame.unwrap(items[index]) is None:
             return index
     return -1

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from compact_otel.core import events, frame
 from compact_otel.core.assemble import View, summary_item
-from compact_otel.core.policy import Limits, limits, trigger_reason
+from compact_otel.core.policy import Limits, Reason, limits, trigger_reason
 from compact_otel.core.protocols import TokenEstimator
 from compact_otel.core.types import (
     CallContext,
@@ -44,7 +44,7 @@ class Scale:
     window: Window
     recall: bool = False
 
-    def items(self, items: Sequence[Item]) -> Sequence[int]:
+    def items(self, items: Sequence[Item]) -> list[int]:
         """Return the tokens of each item.
 
         Raises:
@@ -91,6 +91,7 @@ class Measured:
         instructions: Indices of the system and developer messages.
         summary_tokens: Tokens of the view's summary, 0 without one.
         total: Tokens of the call.
+        limits: The limits that the policy sets.
     """
 
     scale: Scale
@@ -101,6 +102,7 @@ class Measured:
     instructions: Sequence[int]
     summary_tokens: int
     total: int
+    limits: Limits
 
     def seen_as(self, view: View) -> Measured:
         """Return the same history in another view, without counting its items again."""
@@ -130,6 +132,8 @@ class Measured:
             Exception: Whatever the estimator raises about the summary.
         """
         summary = 0 if view.summary is None else scale.summary(view.version, view.summary)
+        is_whole = len(view.kept) == len(item_tokens)  # as nearly always
+        kept = item_tokens if is_whole else map(item_tokens.__getitem__, view.kept)
         return cls(
             scale=scale,
             items=items,
@@ -138,13 +142,9 @@ class Measured:
             fixed=fixed,
             instructions=instructions,
             summary_tokens=summary,
-            total=fixed.total + summary + sum(map(item_tokens.__getitem__, view.kept)),
+            total=fixed.total + summary + sum(kept),
+            limits=limits(scale.policy, scale.window),
         )
-
-    @property
-    def limits(self) -> Limits:
-        """The limits that the policy sets."""
-        return limits(self.scale.policy, self.scale.window)
 
     @property
     def length(self) -> int:
@@ -154,10 +154,7 @@ class Measured:
     def estimate(self, phase: Literal["before", "after"]) -> events.TokenEstimate:
         """Return the measurement as an event."""
         system, developer = self.fixed.instructions, 0
-        kept = set(self.view.kept) if self.instructions else ()
-        for spoken in self.instructions:
-            if spoken not in kept:
-                continue
+        for spoken in self._kept_instructions():
             if self.items[spoken].get("role") == "system":
                 system += self.item_tokens[spoken]
             else:
@@ -179,10 +176,20 @@ class Measured:
             history=self.fixed.total + sum(self.item_tokens) if replayed else None,
         )
 
+    def _kept_instructions(self) -> Sequence[int]:
+        if not self.instructions or len(self.view.kept) == len(self.items):
+            return self.instructions
+        kept = set(self.view.kept)
+        return [index for index in self.instructions if index in kept]
+
+    def reason(self, trigger: TriggerType) -> Reason:
+        """Say why the call is compacted, or `below_trigger` if it is not."""
+        return trigger_reason(self.total, trigger, self.limits, self.scale.window)
+
     def decision(self, trigger: TriggerType) -> events.TriggerDecision:
         """Return whether the call is compacted, as an event."""
         policy = self.scale.policy
-        reason = trigger_reason(self.total, trigger, self.limits, self.scale.window)
+        reason = self.reason(trigger)
         return events.TriggerDecision(
             decision="skip" if reason == "below_trigger" else "compact",
             trigger=trigger,

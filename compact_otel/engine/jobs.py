@@ -8,7 +8,7 @@ from dataclasses import replace
 from compact_otel.core import events
 from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.history import Recollection
-from compact_otel.core.items import api_of, as_mapping
+from compact_otel.core.items import api_of
 from compact_otel.core.job import Job, Writer
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.protocols import ReadableArchive, Summarizer
@@ -20,12 +20,10 @@ from compact_otel.prices import price_of
 
 def job_of(shared: Shared, request: Request) -> Job:
     """Return the job of a request."""
-    # Nearly all messages are dicts, and there may be thousands on every call.
-    items = [
-        message if type(message) is dict else as_mapping(message) for message in request.messages
-    ]
-    config, storage = shared.config, shared.parts.storage
     known = shared.known.history(request.session_id)
+    memory = Recollection(request.messages, known)
+    items = memory.items
+    config, storage = shared.config, shared.parts.storage
     # By hand a caller seldom knows the instructions and tools beside a history; its last call did.
     last = known.call if known is not None and request.trigger == "manual" else None
     call = (
@@ -59,7 +57,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         trigger=request.trigger,
         ledger=shared.known.ledger,
         ready=shared.known.ready,
-        memory=Recollection(items, known),
+        memory=memory,
         writers=[
             Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)
             for writer in writers_of(shared, request)

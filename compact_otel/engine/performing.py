@@ -115,6 +115,8 @@ class Performance:
         """Say where an effect is performed."""
         config, storage = self._shared.config, self._job.storage
         match effect:
+            case events.Event():
+                return None
             case Summarize(attempt=attempt):
                 waits = inspect.iscoroutinefunction(self._writers[attempt].summarize)
                 return Place(apart=not waits, limit=config.summarizer.timeout)

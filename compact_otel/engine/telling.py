@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -35,14 +36,24 @@ class Telling:
         self._span = span
         self._exporters = exporters
         self._patience = patience
-        self._told: list[dict[str, Any]] = []
+        self._told: list[tuple[float, events.Event]] = []
 
     def tell(self, event: events.Event) -> None:
         """Give an event to the span and the exporters."""
-        name, attributes = SCHEMA[type(event)].name, attributes_of(event)
-        record = {"ts": now(), "session_id": self._session_id, "event": name, **attributes}
-        self._told.append(record)
-        self._span.add(name, attributes)
+        # Nearly every call has two events that nobody listens to: they are not spelled out.
+        when = time.time()
+        self._told.append((when, event))
+        if self._span.is_recording:
+            self._span.add(SCHEMA[type(event)].name, attributes_of(event))
+        if self._exporters:
+            self._export(self._record(when, event))
+
+    def _record(self, when: float, event: events.Event) -> dict[str, Any]:
+        name = SCHEMA[type(event)].name
+        head = {"ts": _timestamp(when), "session_id": self._session_id, "event": name}
+        return {**head, **attributes_of(event)}
+
+    def _export(self, record: dict[str, Any]) -> None:
         for number, exporter in enumerate(self._exporters):
             who = f"exporter {name_of(exporter)}"
             if any(name_of(other) == name_of(exporter) for other in self._exporters[:number]):
@@ -55,10 +66,15 @@ class Telling:
         Raises:
             Exception: Whatever the storage raises.
         """
-        for record in self._told:
-            storage.save_event(self._session_id, record)
+        for told in self._told:
+            storage.save_event(self._session_id, self._record(*told))
 
 
 def now() -> str:
     """Return the time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _timestamp(time.time())
+
+
+def _timestamp(when: float) -> str:
+    moment = datetime.fromtimestamp(when, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
