@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from compact_otel.core.items import protect
     from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
-    from compact_otel.core.types import CompactPolicy, CompactResult, Message
+    from compact_otel.core.settings import CompactPolicy
+    from compact_otel.core.types import CompactResult, Message
     from compact_otel.manager import CompactManager
     from compact_otel.recall import recall_tool
     from compact_otel.sdk_sessions import compact_session, compact_session_sync, status
@@ -73,7 +74,8 @@ _HOMES = {
     ),
     "core.items": ("protect",),
     "core.protocols": ("Exporter", "StorageAdapter", "Summarizer", "TokenEstimator"),
-    "core.types": ("CompactPolicy", "CompactResult", "Message"),
+    "core.settings": ("CompactPolicy",),
+    "core.types": ("CompactResult", "Message"),
     "manager": ("CompactManager",),
     "recall": ("recall_tool",),
     "sdk_sessions": ("compact_session", "compact_session_sync", "status"),

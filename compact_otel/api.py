@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compact_otel.config import CompactConfig
-from compact_otel.core.protocols import Summarizer, TokenEstimator
-from compact_otel.core.types import CompactResult
 from compact_otel.manager import CompactManager
+
+if TYPE_CHECKING:
+    from compact_otel.core.protocols import Summarizer, TokenEstimator
+    from compact_otel.core.types import CompactResult
 
 _log = logging.getLogger("compact_otel")
 
@@ -29,7 +32,7 @@ def instrument(**options: Any) -> CompactManager:
     Raises:
         ConfigError: If an option or an environment variable is unknown or impossible.
     """
-    from compact_otel.instrumentor import CompactInstrumentor, active_manager, described_manager
+    from compact_otel.switch import active_manager, described_manager, switch_on
 
     running = active_manager()
     if running is not None:
@@ -41,16 +44,22 @@ def instrument(**options: Any) -> CompactManager:
             )
         return running
     manager = described_manager(options)
-    CompactInstrumentor().instrument(manager=manager)
+    switch_on(manager)
     return manager
 
 
 def uninstrument() -> None:
     """Put every class of the Agents SDK back as it was."""
-    from compact_otel.instrumentor import CompactInstrumentor, active_manager
+    from compact_otel.switch import active_manager, switch_off
 
-    if active_manager() is not None:
+    if active_manager() is None:
+        return
+    if "compact_otel.instrumentor" in sys.modules:  # it may be who has switched on
+        from compact_otel.instrumentor import CompactInstrumentor
+
         CompactInstrumentor().uninstrument()
+    else:
+        switch_off()
 
 
 def compact(

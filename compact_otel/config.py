@@ -8,17 +8,16 @@ field has may belong to another program, so it is only warned about when it look
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args, get_type_hints
 
 from compact_otel.core.errors import ConfigError
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 
 _log = logging.getLogger("compact_otel")
 _UNNAMED_SECTIONS = ("policy", "telemetry")
@@ -255,13 +254,16 @@ def _with(config: CompactConfig, values: Mapping[str, Mapping[str, Any]]) -> Com
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the values that the environment sets, by section."""
-    names = _environment_names()
     values: dict[str, dict[str, Any]] = {}
-    for name, text in environment.items():
-        if not name.startswith("COMPACT_") or not text.strip():
-            continue
+    given = {
+        name: text
+        for name, text in environment.items()
+        if name.startswith("COMPACT_") and text.strip()
+    }
+    names = _environment_names() if given else {}
+    for name, text in given.items():
         if name not in names:
-            if difflib.get_close_matches(name, names, n=1, cutoff=0.8):
+            if _nearest(name, names, cutoff=0.8):
                 _log.warning("%s", _unknown(name, list(names)))
             continue
         section, known, kind = names[name]
@@ -308,7 +310,13 @@ def _seconds(name: str, value: object) -> None:
 
 
 def _unknown(name: str, valid: list[str], section: str = "") -> str:
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    near = _nearest(name, valid, cutoff=0.6)
     if near:
-        return f"`{section}{name}` is not a setting; did you mean `{section}{near[0]}`?"
+        return f"`{section}{name}` is not a setting; did you mean `{section}{near}`?"
     return f"`{section}{name}` is not a setting; valid are {', '.join(sorted(valid))}"
+
+
+def _nearest(name: str, names: Iterable[str], *, cutoff: float) -> str | None:
+    import difflib  # only for those who mistype
+
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=cutoff)), None)

@@ -344,3 +344,10 @@ def _says_nothing(event: Any) -> bool:
         and not getattr(response, "output", None)
         and getattr(response, "usage", None) is None
     )
+
+
+HANDLERS: dict[str, Callable[[CompactManager, ModelCall], Any]] = {
+    "get_response": get_response,
+    "stream_response": CompactingStream,
+}
+"""What stands in for the methods of a model."""

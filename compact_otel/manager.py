@@ -7,29 +7,23 @@ history back as it came, and the span says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import TracerProvider
-
-from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
-from compact_otel.core import events, frame
-from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
-from compact_otel.engine.known import Known
-from compact_otel.engine.parts import Parts
-from compact_otel.engine.performing import Shared
-from compact_otel.engine.preparations import Preparations
+from compact_otel.core.errors import ConfigError
 from compact_otel.engine.request import OnInsufficient, Request
-from compact_otel.engine.runs import Runs
-from compact_otel.engine.telling import Telling
-from compact_otel.overflow import Overflow
-from compact_otel.patience import Patience
-from compact_otel.telemetry import Telemetry
-from compact_otel.windows import Windows
+from compact_otel.forks import mutex
 
-_NEAR = 0.5
-"""Share of the input limit from which an empty answer is taken for an overflow."""
+if TYPE_CHECKING:  # loaded with the first question: a program that starts does not wait for it
+    from opentelemetry.trace import TracerProvider
+
+    from compact_otel.core import events
+    from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
+    from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
+    from compact_otel.engine.service import Service
+    from compact_otel.overflow import Overflow
 
 
 class CompactManager:
@@ -64,20 +58,32 @@ class CompactManager:
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
-        self._parts = Parts(self.config, estimator, summarizer, storage, exporters)
-        self._windows = Windows()
-        patience = Patience()
-        self._shared = Shared(
-            config=self.config,
-            parts=self._parts,
-            known=Known(),
-            claims=ThreadClaims(),
-            ahead=Preparations(),
-            patience=patience,
-            telemetry=Telemetry(tracer_provider, patience),
-            windows=self._windows,
-        )
-        self._runs = Runs(self._shared)
+        if not isinstance(self.config, CompactConfig):
+            raise ConfigError(f"need a CompactConfig in `config`, got {type(config).__name__}")
+        self._tracer_provider = tracer_provider
+        self._parts = {
+            "estimator": estimator,
+            "summarizer": summarizer,
+            "storage": storage,
+            "exporters": None if exporters is None else tuple(exporters),
+        }
+        if any(part is not None for part in self._parts.values()):
+            from compact_otel.engine.fitting import check_parts
+
+            check_parts(self._parts)
+        self._settled = _settled(self.config)
+        self._lock = mutex()
+        self._loaded: Service | None = None
+
+    @property
+    def _service(self) -> Service:
+        if self._loaded is None:
+            from compact_otel.engine.service import Service
+
+            with self._lock:
+                if self._loaded is None:
+                    self._loaded = Service(self._settled, self._tracer_provider, **self._parts)
+        return self._loaded
 
     def preflight(
         self, session_id: str, messages: Sequence[Any], *, call: CallContext | None = None
@@ -93,7 +99,7 @@ class CompactManager:
             InsufficientBudget: If what must stay is over the budget.
             TypeError: If the arguments are of another kind.
         """
-        return self._runs.run(Request(session_id=session_id, messages=messages, call=call))
+        return self._service.runs.run(Request(session_id=session_id, messages=messages, call=call))
 
     async def apreflight(
         self,
@@ -118,7 +124,7 @@ class CompactManager:
             InsufficientBudget: If what must stay is over the budget, unless told otherwise.
             TypeError: If the arguments are of another kind.
         """
-        return await self._runs.arun(
+        return await self._service.runs.arun(
             Request(
                 session_id=session_id,
                 messages=messages,
@@ -148,7 +154,7 @@ class CompactManager:
             InsufficientBudget: If what must stay is over the budget.
             TypeError: If the arguments are of another kind.
         """
-        return self._runs.run(
+        return self._service.runs.run(
             Request(
                 session_id=session_id, messages=messages, call=call, trigger="manual", note=note
             )
@@ -163,7 +169,7 @@ class CompactManager:
         call: CallContext | None = None,
     ) -> CompactResult:
         """Compact now, without blocking the event loop; otherwise as `manual_compact`."""
-        return await self._runs.arun(
+        return await self._service.runs.arun(
             Request(
                 session_id=session_id, messages=messages, call=call, trigger="manual", note=note
             )
@@ -190,8 +196,8 @@ class CompactManager:
             estimate: Tokens that the refused call was taken to have.
             refused: What the provider said.
         """
-        self._windows.learn(call.model, estimate, refused)
-        return await self._runs.arun(
+        self._service.learn(call.model, estimate, refused)
+        return await self._service.runs.arun(
             Request(
                 session_id=session_id,
                 messages=messages,
@@ -210,16 +216,14 @@ class CompactManager:
             history_key: `CompactResult.history_key` of the decision on that call.
             usage: What the response said.
         """
-        self._shared.known.hear(session_id, history_key, usage)
+        self._service.heard(session_id, history_key, usage)
 
     def is_near_limit(self, call: CallContext, estimate: int) -> bool:
         """Say whether a call that got an empty answer may have been too large.
 
         Of a window that is only assumed nothing can be said, so there every size may be.
         """
-        _, said = self.config.settings_for(call.model, call.agent)
-        window = self._windows.of(call.model, said)
-        return window.source == "default" or estimate >= window.input_limit * _NEAR
+        return self._service.is_near_limit(call, estimate)
 
     def status(self, session_id: str) -> SessionStatus:
         """Say what a session's next call remembers of what was compacted away.
@@ -227,36 +231,19 @@ class CompactManager:
         Raises:
             StorageError: If the storage cannot be read.
         """
-        history = self._shared.known.history(session_id)
-        if history is not None and history.checkpoint is None:
-            # What was compacted by hand may stand in the history itself.
-            summaries = [found for item in history.items if (found := frame.unwrap(item))]
-            version, summary = max(summaries, default=(0, None))
-            return SessionStatus(session_id=session_id, summary=summary, version=version)
-        checkpoint = None if history is None else history.checkpoint
-        if checkpoint is None and self.storage is not None:
-            stored = reversed(self.storage.load_checkpoints(session_id))
-            checkpoint = next((found for found in stored if found.ahead is None), None)
-        if checkpoint is None:
-            return SessionStatus(session_id=session_id)
-        return SessionStatus(
-            session_id=session_id,
-            summary=checkpoint.summary,
-            version=checkpoint.version,
-            strategy=checkpoint.strategy,
-            dropped=checkpoint.covered - len(checkpoint.kept),
-            kept=len(checkpoint.kept),
-            tokens_before=checkpoint.tokens_before,
-            tokens_after=checkpoint.tokens_after,
-        )
+        return self._service.status(session_id)
 
     def tell(self, session_id: str, event: events.Event) -> None:
         """Give an event that belongs to no model call to the current span and the exporters."""
-        shared = self._shared
-        span = shared.telemetry.current()
-        Telling(session_id, span, shared.parts.exporters, shared.patience).tell(event)
+        self._service.tell(session_id, event)
 
     @property
     def storage(self) -> StorageAdapter | None:
         """Where what is compacted away is kept, None if nowhere."""
-        return self._parts.storage
+        return self._service.parts.storage
+
+
+def _settled(config: CompactConfig) -> CompactConfig:
+    """Return a configuration in which a relative path means what it means now."""
+    path = str(Path(config.storage.path).absolute())
+    return replace(config, storage=replace(config.storage, path=path))

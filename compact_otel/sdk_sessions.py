@@ -17,10 +17,10 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.items import as_mapping, newest_user, role_of, text_parts, unpaired
 from compact_otel.core.types import CallContext, CompactResult, SessionStatus
-from compact_otel.instrumentor import active_manager
 from compact_otel.manager import CompactManager
 from compact_otel.model_call import is_a
 from compact_otel.session import compacts_itself, current_session_id, session_id_of
+from compact_otel.switch import active_manager
 
 if TYPE_CHECKING:
     from agents.memory import Session

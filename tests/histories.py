@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from compact_otel.config import CompactConfig, StorageConfig
 from compact_otel.core import frame
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.types import (
     ArchiveReceipt,
     CallContext,
     Checkpoint,
-    CompactPolicy,
     FixedTokens,
     Message,
     SummaryRequest,

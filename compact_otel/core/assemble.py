@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from compact_otel.core import frame
-from compact_otel.core.types import Checkpoint, Item, SummaryRole
+from compact_otel.core.settings import SummaryRole
+from compact_otel.core.types import Checkpoint, Item
 
 T = TypeVar("T")
 

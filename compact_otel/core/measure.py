@@ -16,9 +16,9 @@ from compact_otel.core import events, frame
 from compact_otel.core.assemble import View, summary_item
 from compact_otel.core.policy import Limits, Reason, limits, trigger_reason
 from compact_otel.core.protocols import TokenEstimator
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.types import (
     CallContext,
-    CompactPolicy,
     FixedTokens,
     Item,
     TriggerType,

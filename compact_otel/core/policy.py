@@ -27,7 +27,8 @@ from compact_otel.core.items import (
     newest_user,
     server_compacted,
 )
-from compact_otel.core.types import CompactPolicy, Item, TriggerType, Window
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import Item, TriggerType, Window
 
 SMALLEST_SUMMARY = 64
 """A summary below this many tokens can not say anything; the items go with a note instead."""

@@ -14,7 +14,8 @@ from compact_otel.core.errors import VerificationError
 from compact_otel.core.frame import unwrap
 from compact_otel.core.items import blocks, role_of, unpaired
 from compact_otel.core.policy import must_stay
-from compact_otel.core.types import CompactPolicy, Item
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import Item
 
 
 def verify(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:

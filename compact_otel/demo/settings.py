@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from compact_otel.config import CompactConfig, StorageConfig
-from compact_otel.core.types import CallContext, CompactPolicy
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import CallContext
 from compact_otel.demo.recording import Recording
 
 ApiName = Literal["responses", "chat"]

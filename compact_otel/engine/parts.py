@@ -5,11 +5,9 @@ Imports stand inside the functions: a part that is not used is not loaded.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 from compact_otel.config import CompactConfig
-from compact_otel.core.errors import ConfigError
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
@@ -24,9 +22,6 @@ class Parts:
         summarizer: None for the extractive one, which is the last resort behind any other.
         storage: None for what `config.storage` says.
         exporters: None for what `config.telemetry` says.
-
-    Raises:
-        ConfigError: If one of them lacks a method.
     """
 
     def __init__(
@@ -37,43 +32,16 @@ class Parts:
         storage: StorageAdapter | None = None,
         exporters: Sequence[Exporter] | None = None,
     ) -> None:
-        _fits("config", config, CompactConfig)
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.summarizers = _summarizers(summarizer)
         self.storage = _storage(config) if storage is None else storage
         self.exporters = _exporters(config) if exporters is None else tuple(exporters)
-        _fits("estimator", self.estimator, TokenEstimator)
-        _fits("summarizer", self.summarizers[0], Summarizer)
-        if self.storage is not None:
-            _fits("storage", self.storage, StorageAdapter)
-        for exporter in self.exporters:
-            _fits("exporters", exporter, Exporter)
 
 
 def is_own(part: object) -> bool:
     """Say whether a part is one of this package's, which are known not to block."""
     return type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-def _fits(name: str, part: object, kind: type) -> None:
-    """Check that what a caller gave is what it should be.
-
-    Raises:
-        ConfigError: If it is not; it names what is missing.
-    """
-    if isinstance(part, kind):
-        for method in vars(kind) if kind is not Summarizer else ():
-            if method[0] != "_" and inspect.iscoroutinefunction(getattr(part, method)):
-                raise ConfigError(
-                    f"need `{method}` of the {type(part).__name__} in `{name}` to be a plain "
-                    "function, got a coroutine function: nobody would await it"
-                )
-        return
-    members = sorted({*vars(kind), *kind.__annotations__})
-    missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]
-    lacks = f", which has no {' and no '.join(missing)}" if missing else ""
-    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}")
 
 
 def _default_estimator() -> TokenEstimator:

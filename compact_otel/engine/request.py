@@ -1,20 +1,14 @@
-"""What a manager is asked, and how its answer looks to the one who asked."""
+"""What a manager is asked."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from compact_otel.core.assemble import summary_item
-from compact_otel.core.errors import InsufficientBudget
-from compact_otel.core.job import FlowResult
-from compact_otel.core.measure import Scale
-from compact_otel.core.types import CallContext, CompactResult, Message, TriggerType
-from compact_otel.overflow import Overflow
-
-_log = logging.getLogger("compact_otel")
+if TYPE_CHECKING:  # a manager is made at start-up, and asked later
+    from compact_otel.core.types import CallContext, TriggerType
+    from compact_otel.overflow import Overflow
 
 OnInsufficient = Literal["passthrough", "raise"]
 
@@ -41,49 +35,3 @@ class Request:
                 "need a list of items or Message objects in `messages`, "
                 f"got {type(messages).__name__}"
             )
-
-
-def given_back(
-    request: Request, result: FlowResult, scale: Scale, *, observed: bool
-) -> CompactResult:
-    """Return the outcome of a flow in the caller's own kind of messages.
-
-    Raises:
-        InsufficientBudget: If that is the outcome and the caller wants it raised.
-    """
-    messages = request.messages
-    short = isinstance(result.error, InsufficientBudget) and not observed
-    if short and result.error is not None and request.on_insufficient == "raise":
-        raise result.error
-
-    def summary_message(content: str) -> Any:
-        if isinstance(messages[0], Message):  # the first, so that growing does not change the kind
-            return Message(scale.policy.summary_role, content)
-        return summary_item(content, scale.policy.summary_role, scale.call.api)
-
-    return CompactResult(
-        messages=list(messages)
-        if observed
-        else result.view.render(messages, summary_message, recall=scale.recall),
-        outcome=result.outcome,
-        tokens_before=result.tokens_before,
-        tokens_after=result.tokens_after,
-        summary=result.view.summary,
-        summary_version=result.view.version or None,
-        dropped=len(messages) - len(result.view.kept),
-        error=result.error,
-        archive=None if result.archive is None else result.archive.location,
-        history_key="" if result.history is None else result.history.key,
-    )
-
-
-def untouched(request: Request) -> CompactResult:
-    """Return the history as it came, because nobody looked at it."""
-    return CompactResult(messages=list(request.messages), outcome="skipped")
-
-
-def as_it_came(request: Request, error: Exception) -> CompactResult:
-    """Return the history as it came, because something of ours failed."""
-    _log.error("compaction failed with %s; the input is sent unchanged", type(error).__name__)
-    _log.debug("the failure in full", exc_info=error)
-    return CompactResult(messages=list(request.messages), outcome="error", error=error)

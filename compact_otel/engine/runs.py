@@ -13,6 +13,7 @@ from compact_otel.core.job import FlowResult, Job
 from compact_otel.core.making import failure
 from compact_otel.core.types import CompactResult
 from compact_otel.engine.ahead import Ahead
+from compact_otel.engine.answers import as_it_came, given_back, untouched
 from compact_otel.engine.driver import StuckError, adrive, drive
 from compact_otel.engine.flights import Flights
 from compact_otel.engine.jobs import is_observed, is_off, job_of, writers_of
@@ -24,7 +25,7 @@ from compact_otel.engine.performing import (
     Shared,
     performing,
 )
-from compact_otel.engine.request import Request, as_it_came, given_back, untouched
+from compact_otel.engine.request import Request
 from compact_otel.engine.workers import WORKERS, LateError
 
 _LOADING = 60.0

@@ -15,7 +15,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from compact_otel.core.types import Strategy
+from compact_otel.core.settings import Strategy
 from compact_otel.summarizers.splitting import HEADINGS
 from compact_otel.summarizers.units import Section, Subject, Unit
 

@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig
 from compact_otel.core import frame
-from compact_otel.core.types import CompactPolicy, SummaryRequest
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import SummaryRequest
 from compact_otel.manager import CompactManager
 from tests.histories import Estimator, is_summary, talk
 

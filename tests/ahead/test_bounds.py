@@ -111,7 +111,7 @@ async def test_the_history_is_let_go_when_it_is_done(kind, watch):
     await awaited(manager, history)
     await until(lambda: watch.preparations)
     del text, history
-    manager._parts.summarizers[0].requests.clear()
+    manager._service.parts.summarizers[0].requests.clear()
     await awaited(manager, talk(1))  # the session goes on as another conversation
     gc.collect()
     await until(lambda: gone() is None)

@@ -76,6 +76,30 @@ def test_import_loads_no_heavy_library():
     assert loaded & heavy == set()
 
 
+def test_switching_on_loads_nothing_that_only_a_model_call_needs():
+    program = (
+        "import json, sys, compact_otel; before = set(sys.modules)\n"
+        "manager = compact_otel.instrument(trigger_pct=0.8)\n"
+        "loaded = set(sys.modules) - before\n"
+        "manager.preflight('s', [{'role': 'user', 'content': 'hi'}])\n"
+        "print(json.dumps([sorted(loaded), sorted(sys.modules)]))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    with_switching_on, in_the_end = map(set, json.loads(answer.stdout))
+    late = {
+        "compact_otel.core.flow",
+        "compact_otel.estimators.tiktoken",
+        "compact_otel.hooks",
+        "opentelemetry.instrumentation",
+        "opentelemetry.trace",
+        "tiktoken",
+    }
+    assert with_switching_on & late == set()
+    assert in_the_end >= late - {"compact_otel.hooks", "opentelemetry.instrumentation"}
+
+
 def test_requirements_txt_pins_every_dependency_inside_its_declared_range(pyproject):
     locked = locked_versions("requirements.txt")
     for declared in map(Requirement, pyproject["project"]["dependencies"]):

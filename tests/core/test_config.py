@@ -10,7 +10,7 @@ from compact_otel.config import (
     replace_fields,
 )
 from compact_otel.core.errors import ConfigError
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 
 
 @pytest.fixture(autouse=True)

@@ -275,7 +275,7 @@ def test_if_no_summariser_answers_a_note_says_what_is_gone(monkeypatch):
     made = manager(900, exporters=[exporter])
     first = made.preflight("s", talk(12))
     assert first.summary == "20 items, after False"
-    made._parts.summarizers = made._parts.summarizers[1:]
+    made._service.parts.summarizers = made._service.parts.summarizers[1:]
     second = made.preflight("s", [*talk(12), *talk(10)])
     assert second.outcome == "fallback"
     assert second.summary.startswith("20 items, after False\n")

@@ -4,7 +4,8 @@ import pytest
 
 from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.policy import Limits, limits, make_plan, partition, trigger_reason
-from compact_otel.core.types import CompactPolicy, Window
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import Window
 from tests.histories import (
     answer,
     assistant,

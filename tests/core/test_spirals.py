@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.manager import CompactManager
 from tests.histories import (
     AsyncSummarizer,

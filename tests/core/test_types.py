@@ -11,7 +11,8 @@ from compact_otel.core.errors import (
     SummaryError,
     VerificationError,
 )
-from compact_otel.core.types import Checkpoint, CompactPolicy, FixedTokens, Message, Window
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import Checkpoint, FixedTokens, Message, Window
 
 RECORD = Checkpoint(
     key="k",

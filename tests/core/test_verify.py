@@ -4,7 +4,7 @@ import pytest
 
 from compact_otel.core.assemble import View, summary_item, whole
 from compact_otel.core.errors import VerificationError
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.verify import verify
 from tests.histories import (
     answer,

@@ -11,7 +11,7 @@ from compact_otel.demo.figures import compactions
 from compact_otel.demo.model import RecordedModel
 from compact_otel.demo.recording import Fact, Response, bundled
 from compact_otel.demo.tools import RecordedTools
-from compact_otel.instrumentor import active_manager
+from compact_otel.switch import active_manager
 from compact_otel.testing.behaviour import ModelRequest, readable_text
 from tests.demo.runs import play, settings
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.adapters import FileStorage
 from compact_otel.config import StorageConfig, SummarizerConfig
-from compact_otel.core.types import CallContext, CompactPolicy
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import CallContext
 from compact_otel.estimators.noop import NoopEstimator
 
 CALL = CallContext(model="gpt-4o")

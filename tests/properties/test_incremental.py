@@ -10,7 +10,8 @@ from compact_otel.core.history import Histories, History, Recollection
 from compact_otel.core.items import as_mapping
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
-from compact_otel.core.types import CallContext, CompactPolicy, FixedTokens, Window
+from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import CallContext, FixedTokens, Window
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from tests.histories import histories, reasoning, talk
 

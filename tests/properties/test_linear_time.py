@@ -9,7 +9,7 @@ from compact_otel.core.frame import defuse
 from compact_otel.core.items import blocks
 from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.policy import Limits, make_plan
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.verify import verify
 from tests.histories import call, output, session
 

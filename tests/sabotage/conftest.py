@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import compact_otel
 from compact_otel import patience
 from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.engine import performing, runs
 from compact_otel.testing import LocalOpenAI
 from tests.sabotage.parts import Hang

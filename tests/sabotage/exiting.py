@@ -22,7 +22,7 @@ from agents import Agent, OpenAIResponsesModel, Runner, set_tracing_disabled
 import compact_otel
 from compact_otel.adapters import MemoryStorage
 from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.engine import performing, runs
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from tests.paths.program import MODEL

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from compact_otel import CompactManager
 from compact_otel.adapters import MemoryStorage
 from compact_otel.config import CompactConfig, StorageConfig
-from compact_otel.core.types import CompactPolicy
+from compact_otel.core.settings import CompactPolicy
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.hooks import before_model_call
 from tests.paths.program import MODEL

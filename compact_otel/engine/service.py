@@ -1,0 +1,103 @@
+"""Everything behind a manager, loaded with its first question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.trace import TracerProvider
+
+from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.config import CompactConfig
+from compact_otel.core import events, frame
+from compact_otel.core.types import CallContext, SessionStatus, Usage
+from compact_otel.engine.known import Known
+from compact_otel.engine.parts import Parts
+from compact_otel.engine.performing import Shared
+from compact_otel.engine.preparations import Preparations
+from compact_otel.engine.runs import Runs
+from compact_otel.engine.telling import Telling
+from compact_otel.overflow import Overflow
+from compact_otel.patience import Patience
+from compact_otel.telemetry import Telemetry
+from compact_otel.windows import Windows
+
+_NEAR = 0.5
+"""Share of the input limit from which an empty answer is taken for an overflow."""
+
+
+class Service:
+    """Answers a manager; its methods mean what they mean in `CompactManager`.
+
+    Args:
+        config: Settings.
+        tracer_provider: Where spans go; None for the global provider.
+        **parts: The other arguments of a `CompactManager`.
+    """
+
+    def __init__(
+        self, config: CompactConfig, tracer_provider: TracerProvider | None, **parts: Any
+    ) -> None:
+        self.parts = Parts(config, **parts)
+        self._config = config
+        self._windows = Windows()
+        patience = Patience()
+        self._shared = Shared(
+            config=config,
+            parts=self.parts,
+            known=Known(),
+            claims=ThreadClaims(),
+            ahead=Preparations(),
+            patience=patience,
+            telemetry=Telemetry(tracer_provider, patience),
+            windows=self._windows,
+        )
+        self.runs = Runs(self._shared)
+
+    def learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
+        """Remember what a provider said of a model's window."""
+        self._windows.learn(model, estimate, refused)
+
+    def heard(self, session_id: str, history_key: str, usage: Usage) -> None:
+        """Take what the provider counted for a call."""
+        self._shared.known.hear(session_id, history_key, usage)
+
+    def is_near_limit(self, call: CallContext, estimate: int) -> bool:
+        """Say whether a call that got an empty answer may have been too large."""
+        _, said = self._config.settings_for(call.model, call.agent)
+        window = self._windows.of(call.model, said)
+        return window.source == "default" or estimate >= window.input_limit * _NEAR
+
+    def status(self, session_id: str) -> SessionStatus:
+        """Say what a session's next call remembers of what was compacted away.
+
+        Raises:
+            StorageError: If the storage cannot be read.
+        """
+        history = self._shared.known.history(session_id)
+        if history is not None and history.checkpoint is None:
+            # What was compacted by hand may stand in the history itself.
+            summaries = [found for item in history.items if (found := frame.unwrap(item))]
+            version, summary = max(summaries, default=(0, None))
+            return SessionStatus(session_id=session_id, summary=summary, version=version)
+        checkpoint = None if history is None else history.checkpoint
+        if checkpoint is None and self.parts.storage is not None:
+            stored = reversed(self.parts.storage.load_checkpoints(session_id))
+            checkpoint = next((found for found in stored if found.ahead is None), None)
+        if checkpoint is None:
+            return SessionStatus(session_id=session_id)
+        return SessionStatus(
+            session_id=session_id,
+            summary=checkpoint.summary,
+            version=checkpoint.version,
+            strategy=checkpoint.strategy,
+            dropped=checkpoint.covered - len(checkpoint.kept),
+            kept=len(checkpoint.kept),
+            tokens_before=checkpoint.tokens_before,
+            tokens_after=checkpoint.tokens_after,
+        )
+
+    def tell(self, session_id: str, event: events.Event) -> None:
+        """Give an event that belongs to no model call to the current span and the exporters."""
+        shared = self._shared
+        span = shared.telemetry.current()
+        Telling(session_id, span, shared.parts.exporters, shared.patience).tell(event)
