@@ -137,6 +137,7 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
             call=refused.context,
             estimate=refused.estimate,
             refused=overflow,
+            history_key=refused.history_key,
         )
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
         return None

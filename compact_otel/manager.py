@@ -183,11 +183,12 @@ class CompactManager:
         call: CallContext,
         estimate: int,
         refused: Overflow,
+        history_key: str = "",
     ) -> CompactResult:
         """Return what to send after the provider refused a call as too large.
 
-        What the provider says of its window is remembered for the model, in tokens as we count
-        them, and holds for every later call.
+        What the provider says of its window is remembered for the model and holds for every later
+        call; what it counted for this one corrects the estimates.
 
         Args:
             session_id: As in `preflight`.
@@ -195,8 +196,9 @@ class CompactManager:
             call: As in `preflight`.
             estimate: Tokens that the refused call was taken to have.
             refused: What the provider said.
+            history_key: `CompactResult.history_key` of the decision on the refused call.
         """
-        self._service.learn(call.model, estimate, refused)
+        self._service.learn(session_id, history_key, call.model, estimate, refused)
         return await self._service.runs.arun(
             Request(
                 session_id=session_id,

@@ -62,6 +62,10 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "tools_schema": "compact.tokens.tools_schema",
                 "messages": "compact.tokens.messages",
                 "history": "compact.tokens.history",
+                "counted": "compact.tokens.counted",
+                "calibration": "compact.estimate.calibration",
+                "previous": "compact.estimate.previous",
+                "previous_error": "compact.estimate.previous_error",
             },
         ),
         events.TriggerDecision: EventSchema(

@@ -6,6 +6,18 @@ from typing import Any
 
 from compact_otel.core.types import Usage
 
+# Items of an answer that say that the provider ran a tool: then it counted several rounds.
+_HOSTED = frozenset(
+    {
+        "code_interpreter_call",
+        "file_search_call",
+        "image_generation_call",
+        "mcp_call",
+        "tool_search_call",
+        "web_search_call",
+    }
+)
+
 
 def usage_in(answer: Any) -> Usage | None:
     """Return the usage in a `ModelResponse` or in the last event of a stream, None without one.
@@ -19,12 +31,18 @@ def usage_in(answer: Any) -> Usage | None:
     read = _count(usage, "input_tokens")
     if not read:
         return None
+    output = getattr(answer, "output", None) or ()
     details = getattr(usage, "input_tokens_details", None)
     return Usage(
         input_tokens=read,
         cached_tokens=min(read, _count(details, "cached_tokens")),
         output_tokens=_count(usage, "output_tokens"),
+        is_context=not any(_kind(item) in _HOSTED for item in output),
     )
+
+
+def _kind(item: Any) -> Any:
+    return item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
 
 
 def _count(holder: Any, name: str) -> int:

@@ -24,6 +24,9 @@ FailureFallback = Literal[
 ]
 
 
+Calibration = Literal["none", "ratio", "anchor"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of the records."""
@@ -35,6 +38,10 @@ class TokenEstimate(Event):
 
     `tokens_before` or `tokens_after` is set, after `phase`. `history` is the estimate of the list
     as the SDK handed it over, where an earlier compaction was replayed.
+
+    All are tokens as the provider is taken to count them. `counted` is what the estimator counted,
+    where that differs; `calibration` says by what it was corrected. `previous` is what the provider
+    counted for the call before, `previous_error` how far its estimate was off, as a share of that.
     """
 
     phase: Literal["before", "after"]
@@ -49,6 +56,10 @@ class TokenEstimate(Event):
     tools_schema: int
     messages: int
     history: int | None = None
+    counted: int | None = None
+    calibration: Calibration = "none"
+    previous: int | None = None
+    previous_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

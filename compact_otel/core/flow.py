@@ -70,7 +70,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         if _is_due(job, state):
             latest = yield from _alone(job)
             state = state if latest == view else state.seen_as(latest)
-        seen, decision = state.estimate("before"), state.decision(job.trigger)
+        seen = state.estimate("before", job.memory.heard)
+        decision = state.decision(job.trigger)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
         yield failure("estimate", error, "passthrough")
         return FlowResult(view=view, outcome="error", error=error)
@@ -80,7 +81,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     yield decision
     unchanged = FlowResult(
         view=state.view,
-        history=job.memory.remembered(),
+        history=job.memory.remembered(counted=state.counted, expected=state.total),
         outcome="skipped" if state.view.summary is None else "replayed",
         tokens_before=state.total,
         tokens_after=state.total,
@@ -164,14 +165,15 @@ def _measured(job: Job, view: View) -> Measured:
     Raises:
         Exception: Whatever the estimator raises.
     """
-    tokens, fixed = job.memory.count(job.scale)
+    counts, fixed = job.memory.count(job.scale)
     return Measured.of(
         job.scale,
         view,
         items=job.items,
-        item_tokens=tokens,
+        counts=counts,
         fixed=fixed,
         instructions=job.memory.instructions,
+        truth=job.memory.truth,
     )
 
 
@@ -233,7 +235,7 @@ def _compacted(
     return replace(
         unchanged,
         view=done.after.view,
-        history=job.memory.compacted(checkpoint),
+        history=job.memory.compacted(checkpoint, counted=done.after.counted),
         outcome="compacted" if done.made.planned else "fallback",
         tokens_after=done.after.total,
         archive=(yield from _store(job, checkpoint, done.dropped)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from compact_otel.core.calibration import Heard, Truth
 from compact_otel.core.items import as_mapping, newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
@@ -43,6 +44,10 @@ class History:
         short_lived: Compactions in a row that each lasted for a few calls only.
         usage: What the provider counted for the call, None if it is not known (yet).
         usage_before: The same for the last call before the last compaction.
+        counted: Tokens of the call as it went out, as the estimator counts; 0 if they were not.
+        expected: The same as the provider was taken to count them.
+        anchor: What the provider counted for an earlier call of which this one is a continuation.
+        base: The same for the call from which on growth is observed.
     """
 
     items: list[Any]
@@ -58,6 +63,17 @@ class History:
     short_lived: int = 0
     usage: Usage | None = None
     usage_before: Usage | None = None
+    counted: int = 0
+    expected: int = 0
+    anchor: Truth | None = None
+    base: Truth | None = None
+
+    @property
+    def truth(self) -> Truth | None:
+        """What the provider counted last, for this call or one that it continues."""
+        if self.usage is None or not self.usage.is_context or not self.counted:
+            return self.anchor
+        return Truth(self.usage.input_tokens, self.counted)
 
     @property
     def key(self) -> str:
@@ -159,6 +175,26 @@ class Recollection:
         """The key of the whole history, '' if it is empty."""
         return self.keys[-1] if self.keys else ""
 
+    @property
+    def heard(self) -> Heard | None:
+        """How the estimate of the call before came out, None if that is not known."""
+        usage, known = self.usage, self._known
+        if usage is None or known is None or not usage.is_context or not known.expected:
+            return None
+        return Heard(usage.input_tokens, known.expected)
+
+    @property
+    def truth(self) -> Truth | None:
+        """What the provider counted for the beginning of this call, None if that says nothing.
+
+        To be asked when the compaction in force is known and the call is counted.
+        """
+        known, call = self._known, self._call
+        if known is None or known.call is None or call is None or not self._grown:
+            return None
+        same_model = (known.call.model, known.call.api) == (call.model, call.api)
+        return known.truth if same_model and _same(known.checkpoint, self._checkpoint) else None
+
     def count(self, scale: Scale) -> tuple[list[int], FixedTokens]:
         """Return the tokens of each item, and those beside them.
 
@@ -235,8 +271,13 @@ class Recollection:
         self._unfit = False
         return judged
 
-    def remembered(self) -> History:
-        """Return what the next call may start from."""
+    def remembered(self, *, counted: int, expected: int) -> History:
+        """Return what the next call may start from.
+
+        Args:
+            counted: Tokens of the call as it goes out, as the estimator counts.
+            expected: The same as the provider is taken to count them.
+        """
         known = self._known if self._continued else None
         items = [] if self._known is None else self._known.items[: self._same]
         items += copied(self._new)
@@ -252,17 +293,35 @@ class Recollection:
             unfit=self._unfit,
             calls=0 if known is None else known.calls + 1,
             short_lived=0 if known is None else known.short_lived,
+            counted=counted,
+            expected=expected,
+            anchor=(truth := self.truth),
+            base=None if truth is None or self._known is None else self._known.base,
         )
 
-    def compacted(self, checkpoint: Checkpoint) -> History:
-        """Return what the next call may start from, with a new compaction in force."""
+    def compacted(self, checkpoint: Checkpoint, *, counted: int) -> History:
+        """Return what the next call may start from, with a new compaction in force.
+
+        Args:
+            checkpoint: The compaction.
+            counted: As in `remembered`.
+        """
         return replace(
-            self.remembered(),
+            self.remembered(counted=counted, expected=checkpoint.tokens_after),
             checkpoint=checkpoint,
+            anchor=None,
+            base=None,
             calls=0,
             short_lived=self.short_lived,
             usage_before=self.usage,
         )
+
+
+def _same(one: Checkpoint | None, other: Checkpoint | None) -> bool:
+    """Say whether two compactions are the same, perhaps read from a storage in between."""
+    if one is None or other is None:
+        return one is other
+    return (one.key, one.summary_id) == (other.key, other.summary_id)
 
 
 def _read(messages: Sequence[Any], known: History | None) -> tuple[list[Item], int]:

@@ -54,7 +54,7 @@ def planned(job: Job, state: Measured, limits: Limits) -> Planned | None:
         InsufficientBudget: If what must stay is over the budget.
     """
     view = state.view
-    frame_tokens = job.scale.summary(view.version + 1, "")
+    frame_tokens = state.scale.summary(view.version + 1, "")
     plan = make_plan(
         [job.items[index] for index in view.kept],
         [state.item_tokens[index] for index in view.kept],

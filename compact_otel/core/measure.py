@@ -7,13 +7,16 @@ would it save) is a sum and not a new count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
+from math import ceil
 from operator import index
 from typing import Any, Literal
 
 from compact_otel.core import events, frame
 from compact_otel.core.assemble import View, summary_item
+from compact_otel.core.calibration import Heard, Truth, factor
 from compact_otel.core.policy import Limits, Reason, limits, trigger_reason
 from compact_otel.core.protocols import TokenEstimator
 from compact_otel.core.settings import CompactPolicy
@@ -36,6 +39,7 @@ class Scale:
         policy: The shares of the window.
         window: The window.
         recall: Whether the agent can look up what a summary stands for.
+        factor: How many of the provider's tokens one of the estimator's is.
     """
 
     estimator: TokenEstimator
@@ -43,9 +47,10 @@ class Scale:
     policy: CompactPolicy
     window: Window
     recall: bool = False
+    factor: float = 1.0
 
     def items(self, items: Sequence[Item]) -> list[int]:
-        """Return the tokens of each item.
+        """Return the tokens of each item, as the estimator counts.
 
         Raises:
             TypeError: If the estimator does not give one whole number per item.
@@ -58,7 +63,7 @@ class Scale:
         return tokens
 
     def fixed(self) -> FixedTokens:
-        """Return the tokens beside the items.
+        """Return the tokens beside the items, as the estimator counts.
 
         Raises:
             TypeError: If the estimator gives no whole numbers.
@@ -71,38 +76,51 @@ class Scale:
             framing=_tokens(fixed.framing),
         )
 
-    def summary(self, version: int, text: str) -> int:
-        """Return the tokens of a summary as a message, its frame included."""
+    def counted_summary(self, version: int, text: str) -> int:
+        """Return the tokens of a summary as a message, frame included, as the estimator counts."""
         content = frame.wrap(version, text, recall=self.recall)
         role, api = self.policy.summary_role, self.call.api
         return sum(self.items([summary_item(content, role, api)]))
 
+    def summary(self, version: int, text: str) -> int:
+        """Return the tokens of a summary as a message, its frame included."""
+        return self.calibrated(self.counted_summary(version, text))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    def calibrated(self, counted: int) -> int:
+        """Return the provider's tokens for a count of the estimator; rather too many."""
+        return counted if self.factor == 1.0 else ceil(counted * self.factor)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A view of a history with its tokens.
+    """A view of a history with its tokens, as the provider will count them as far as we know.
 
     Attributes:
         scale: What it was measured with.
         items: The whole history.
         view: What of it goes out.
-        item_tokens: Tokens of each item of `items`, also of those that do not go out.
-        fixed: Tokens beside the items.
+        counts: Tokens of each item of `items` as the estimator counts, also of those that do not
+            go out.
+        counted_fixed: Tokens beside the items, as the estimator counts.
+        counted: Tokens of the call, as the estimator counts.
         instructions: Indices of the system and developer messages.
         summary_tokens: Tokens of the view's summary, 0 without one.
         total: Tokens of the call.
         limits: The limits that the policy sets.
+        anchored: Whether the provider has counted the beginning of this very call.
     """
 
     scale: Scale
     items: Sequence[Item]
     view: View
-    item_tokens: Sequence[int]
-    fixed: FixedTokens
+    counts: Sequence[int]
+    counted_fixed: FixedTokens
+    counted: int
     instructions: Sequence[int]
     summary_tokens: int
     total: int
     limits: Limits
+    anchored: bool
 
     def seen_as(self, view: View) -> Measured:
         """Return the same history in another view, without counting its items again."""
@@ -110,8 +128,8 @@ class Measured:
             self.scale,
             view,
             items=self.items,
-            item_tokens=self.item_tokens,
-            fixed=self.fixed,
+            counts=self.counts,
+            fixed=self.counted_fixed,
             instructions=self.instructions,
         )
 
@@ -122,28 +140,62 @@ class Measured:
         view: View,
         *,
         items: Sequence[Item],
-        item_tokens: Sequence[int],
+        counts: Sequence[int],
         fixed: FixedTokens,
         instructions: Sequence[int],
+        truth: Truth | None = None,
     ) -> Measured:
         """Add up a view whose items are counted.
+
+        Args:
+            scale: What it is measured with.
+            view: The view.
+            items: The whole history.
+            counts: Tokens of each item, as the estimator counts.
+            fixed: Tokens beside them, as the estimator counts.
+            instructions: Indices of the system and developer messages.
+            truth: What the provider counted for the beginning of this view, None if unknown.
 
         Raises:
             Exception: Whatever the estimator raises about the summary.
         """
-        summary = 0 if view.summary is None else scale.summary(view.version, view.summary)
-        is_whole = len(view.kept) == len(item_tokens)  # as nearly always
-        kept = item_tokens if is_whole else map(item_tokens.__getitem__, view.kept)
+        summary = 0 if view.summary is None else scale.counted_summary(view.version, view.summary)
+        is_whole = len(view.kept) == len(counts)  # as nearly always
+        kept = counts if is_whole else map(counts.__getitem__, view.kept)
+        counted = fixed.total + summary + sum(kept)
+        if truth is not None:
+            scale = replace(scale, factor=factor(counted, truth, scale.factor))
         return cls(
             scale=scale,
             items=items,
             view=view,
-            item_tokens=item_tokens,
-            fixed=fixed,
+            counts=counts,
+            counted_fixed=fixed,
+            counted=counted,
             instructions=instructions,
-            summary_tokens=summary,
-            total=fixed.total + summary + sum(kept),
+            summary_tokens=scale.calibrated(summary),
+            total=round(counted * scale.factor),
             limits=limits(scale.policy, scale.window),
+            anchored=truth is not None,
+        )
+
+    @cached_property
+    def item_tokens(self) -> Sequence[int]:
+        """Tokens of each item of `items`, also of those that do not go out."""
+        if self.scale.factor == 1.0:
+            return self.counts
+        return [self.scale.calibrated(count) for count in self.counts]
+
+    @cached_property
+    def fixed(self) -> FixedTokens:
+        """Tokens beside the items."""
+        counted, calibrated = self.counted_fixed, self.scale.calibrated
+        if self.scale.factor == 1.0:
+            return counted
+        return FixedTokens(
+            instructions=calibrated(counted.instructions),
+            tools_schema=calibrated(counted.tools_schema),
+            framing=calibrated(counted.framing),
         )
 
     @property
@@ -151,14 +203,21 @@ class Measured:
         """How many messages go out."""
         return len(self.view.kept) + (self.view.summary is not None)
 
-    def estimate(self, phase: Literal["before", "after"]) -> events.TokenEstimate:
-        """Return the measurement as an event."""
+    def estimate(
+        self, phase: Literal["before", "after"], heard: Heard | None = None
+    ) -> events.TokenEstimate:
+        """Return the measurement as an event.
+
+        Args:
+            phase: Before or after a compaction.
+            heard: How the call before came out, None if it is not known.
+        """
         system, developer = self.fixed.instructions, 0
         for spoken in self._kept_instructions():
             if self.items[spoken].get("role") == "system":
-                system += self.item_tokens[spoken]
+                system += self.scale.calibrated(self.counts[spoken])
             else:
-                developer += self.item_tokens[spoken]
+                developer += self.scale.calibrated(self.counts[spoken])
         replayed = phase == "before" and self.view.summary is not None
         window = self.scale.window
         return events.TokenEstimate(
@@ -173,8 +232,23 @@ class Measured:
             developer=developer,
             tools_schema=self.fixed.tools_schema,
             messages=self.total - system - developer - self.fixed.tools_schema,
-            history=self.fixed.total + sum(self.item_tokens) if replayed else None,
+            history=self._history if replayed else None,
+            counted=self.counted if self.scale.factor != 1.0 else None,
+            calibration=self._calibration,
+            previous=None if heard is None else heard.tokens,
+            previous_error=None if heard is None else heard.error,
         )
+
+    @property
+    def _history(self) -> int:
+        counted = self.counted_fixed.total + sum(self.counts)
+        return round(counted * self.scale.factor)
+
+    @property
+    def _calibration(self) -> events.Calibration:
+        if self.anchored:
+            return "anchor"
+        return "none" if self.scale.factor == 1.0 else "ratio"
 
     def _kept_instructions(self) -> Sequence[int]:
         if not self.instructions or len(self.view.kept) == len(self.items):

@@ -124,11 +124,14 @@ class Usage:
         input_tokens: All tokens of the request.
         cached_tokens: Those of them that came from its prompt cache.
         output_tokens: Tokens of the answer.
+        is_context: Whether `input_tokens` is the size of the request. It is not where the provider
+            ran tools of its own: then it is the sum of several rounds.
     """
 
     input_tokens: int
     cached_tokens: int = 0
     output_tokens: int = 0
+    is_context: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 
 from compact_otel.core import events
+from compact_otel.core.calibration import applied
 from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.history import Recollection
 from compact_otel.core.items import api_of
@@ -42,6 +43,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         policy=policy,
         window=shared.windows.of(call.model, window),
         recall=stored and _can_look_up(call, storage),
+        factor=applied(shared.known.ratio(call.model)),
     )
     rescue = None
     if request.refused is not None:

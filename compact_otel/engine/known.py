@@ -6,12 +6,16 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
+from compact_otel.core.calibration import has_grown, learned, refused
 from compact_otel.core.errors import StorageError
 from compact_otel.core.history import Histories, History
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.protocols import StorageAdapter
 from compact_otel.core.types import Checkpoint, Usage
 from compact_otel.forks import mutex
+
+_MODELS = 1_000
+"""Models of which a ratio is held; beyond that the one heard of longest ago is forgotten."""
 
 _SESSIONS = 1_000
 """Sessions whose stored checkpoints were read; beyond that the oldest is read again when needed."""
@@ -31,6 +35,7 @@ class Known:
         self._lock = mutex()
         self._histories = Histories()
         self._read: OrderedDict[str, None] = OrderedDict()
+        self._ratios: OrderedDict[str, float] = OrderedDict()
 
     def history(self, session_id: str) -> History | None:
         """Return the history of a session as it was at its last call."""
@@ -45,8 +50,40 @@ class Known:
         """Hold what the provider counted for a call, if no other call came in between."""
         with self._lock:
             history = self._histories.get(session_id)
-            if history is not None and history.key == key:
-                self._histories.put(session_id, replace(history, usage=usage))
+            if history is None or history.key != key:
+                return
+            heard = replace(history, usage=usage)
+            truth, base = heard.truth, heard.base
+            if truth is not None and (base is None or has_grown(base, truth)):
+                if base is not None:
+                    self._learn(heard, learned(self._ratio(heard), base, truth))
+                heard = replace(heard, base=truth)
+            self._histories.put(session_id, heard)
+
+    def hear_refusal(self, session_id: str, key: str, tokens: int) -> None:
+        """Hold what the provider counted for a call that it refused."""
+        with self._lock:
+            history = self._histories.get(session_id)
+            if history is None or history.key != key:
+                return
+            heard = replace(history, usage=Usage(input_tokens=tokens))
+            self._histories.put(session_id, heard)
+            if heard.truth is not None:
+                self._learn(heard, refused(self._ratio(heard), heard.truth))
+
+    def ratio(self, model: str | None) -> float:
+        """Return how many of a model's tokens one of the estimator's was so far."""
+        return self._ratios.get(model or "", 1.0)
+
+    def _ratio(self, history: History) -> float:
+        return self.ratio(None if history.call is None else history.call.model)
+
+    def _learn(self, history: History, ratio: float) -> None:
+        model = "" if history.call is None else history.call.model or ""
+        self._ratios[model] = ratio
+        self._ratios.move_to_end(model)
+        while len(self._ratios) > _MODELS:
+            self._ratios.popitem(last=False)
 
     def hold(self, checkpoint: Checkpoint) -> None:
         """Hold a compaction."""

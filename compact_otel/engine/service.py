@@ -53,9 +53,13 @@ class Service:
         )
         self.runs = Runs(self._shared)
 
-    def learn(self, model: str | None, estimate: int, refused: Overflow) -> None:
-        """Remember what a provider said of a model's window."""
+    def learn(
+        self, session_id: str, history_key: str, model: str | None, estimate: int, refused: Overflow
+    ) -> None:
+        """Remember what a provider said of a model's window, and of the call that it refused."""
         self._windows.learn(model, estimate, refused)
+        if refused.used:
+            self._shared.known.hear_refusal(session_id, history_key, refused.used)
 
     def heard(self, session_id: str, history_key: str, usage: Usage) -> None:
         """Take what the provider counted for a call."""

@@ -55,8 +55,10 @@ def test_a_call_that_grew_all_the_same_has_no_break_even():
 # The manager.
 
 
-def counted(made, history, usage):
+def counted(made, history, cached):
+    """Look at a call, and hear that the estimate was right and how much came from the cache."""
     result = made.preflight("s", history)
+    usage = Usage(input_tokens=result.tokens_after, cached_tokens=cached)
     made.heard("s", result.history_key, usage)
     return result
 
@@ -64,13 +66,15 @@ def counted(made, history, usage):
 def test_the_call_after_a_compaction_tells_what_the_provider_counted():
     exporter = Exporter()
     made = manager(900, exporters=[exporter], soft_trigger_pct=0)
-    assert counted(made, talk(8), CACHING).outcome == "skipped"
-    assert counted(made, talk(12), Usage(input_tokens=4_000, cached_tokens=64)).summary
+    before = counted(made, talk(8), 512)
+    after = counted(made, talk(12), 64)
+    assert (before.outcome, after.outcome) == ("skipped", "compacted")
     assert made.preflight("s", talk(13)).outcome == "replayed"
     foreseen, seen = exporter.named("cache_effect")
     assert foreseen["compact.cache.phase"] == "expected"
     assert seen["compact.cache.phase"] == "measured"
-    assert (seen["compact.cache.kept"], seen["compact.cache.saved"]) == (64, 6_000)
+    saved = before.tokens_after - after.tokens_after
+    assert (seen["compact.cache.kept"], seen["compact.cache.saved"]) == (64, saved)
     made.preflight("s", talk(14))
     assert len(exporter.named("cache_effect")) == 2
 
@@ -90,7 +94,7 @@ def test_a_count_for_another_history_is_not_believed():
 def gated(calls, window=1_300):
     # 1,121 tokens: over the trigger at 85 %, under the budget.
     made = manager(window, max_break_even_calls=calls, hard_cap_buffer=100, soft_trigger_pct=0)
-    made.heard("s", made.preflight("s", talk(9)).history_key, CACHING)
+    counted(made, talk(9), 512)
     return made
 
 
