@@ -41,6 +41,26 @@ class TelemetryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatorConfig:
+    """How tokens are counted.
+
+    Attributes:
+        exact: Whether the provider is asked to count a call that is within a tenth of the trigger
+            (`responses.input_tokens.count`, Responses API only). It is sent the whole call.
+        timeout: Seconds after which our own count stands. A provider that hung is not asked for a
+            minute.
+    """
+
+    exact: bool = False
+    timeout: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.exact, bool):
+            raise ConfigError(f"need true or false in `estimator.exact`, got {self.exact!r}")
+        _seconds("estimator.timeout", self.timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummarizerConfig:
     """How summaries are asked for.
 
@@ -94,6 +114,7 @@ class CompactConfig:
             counts. Values are `max_context_tokens` and fields of `policy`. Not in the environment.
         agents: The same by the name of the agent; wins over `models`.
         telemetry: Where events go beside OpenTelemetry.
+        estimator: How tokens are counted.
         summarizer: How summaries are asked for.
         storage: Where what is compacted away is kept.
         on_insufficient_budget: What a model call does when what must stay does not fit:
@@ -111,6 +132,7 @@ class CompactConfig:
     models: Overrides = field(default_factory=dict)
     agents: Overrides = field(default_factory=dict)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     summarizer: SummarizerConfig = field(default_factory=SummarizerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     on_insufficient_budget: Literal["passthrough", "raise"] = "passthrough"
@@ -205,6 +227,7 @@ def _first(overrides: Overrides, name: str | None) -> Mapping[str, Any]:
 _SECTIONS: dict[str, type[Any]] = {
     "policy": CompactPolicy,
     "telemetry": TelemetryConfig,
+    "estimator": EstimatorConfig,
     "summarizer": SummarizerConfig,
     "storage": StorageConfig,
 }
@@ -285,6 +308,9 @@ def _environment_names() -> dict[str, tuple[str, str, Any]]:
     return names
 
 
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
 def _parsed(name: str, text: str, kind: Any) -> Any:
     """Return the text as a value of a field's type; what the value may be, the field checks."""
     wanted = [option for option in (get_args(kind) or (kind,)) if option in (int, float)]
@@ -294,6 +320,10 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
         except ValueError as error:
             what = "a whole number" if wanted[0] is int else "a number"
             raise ConfigError(f"need {what} in `{name}`, got {text!r}") from error
+    if kind is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ConfigError(f"need true or false in `{name}`, got {text!r}")
+        return _BOOLEANS[text.lower()]
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text

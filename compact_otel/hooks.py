@@ -26,6 +26,7 @@ from compact_otel.model_call import (
     NOT_IN_HAND,
     ModelCall,
     context_of,
+    counter,
     handoff_item,
     is_a,
     stands_back,
@@ -93,6 +94,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         call=context,
         stand_back=reason,
         on_insufficient=manager.config.on_insufficient_budget,
+        count=counter(call, flag) if manager.config.estimator.exact else None,
     )
     if reason in NOT_IN_HAND or manager.config.mode == "observe":
         return Prepared(call.unmarked(flag))

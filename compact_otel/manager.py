@@ -6,7 +6,7 @@ history back as it came, and the span says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,7 @@ class CompactManager:
         call: CallContext | None = None,
         stand_back: str | None = None,
         on_insufficient: OnInsufficient = "raise",
+        count: Callable[[list[Any]], Awaitable[int]] | None = None,
     ) -> CompactResult:
         """Return what the next model call should send, without blocking the event loop.
 
@@ -119,6 +120,8 @@ class CompactManager:
             stand_back: Why the history is not ours to change, None if it is: then nothing is
                 done but to say so.
             on_insufficient: Whether `InsufficientBudget` is raised, or the history goes back.
+            count: Returns the tokens of the call with the messages it is given, as the provider
+                counts them; asked near the trigger if `estimator.exact` is set.
 
         Raises:
             InsufficientBudget: If what must stay is over the budget, unless told otherwise.
@@ -131,6 +134,7 @@ class CompactManager:
                 call=call,
                 stand_back=stand_back,
                 on_insufficient=on_insufficient,
+                count=count,
             )
         )
 

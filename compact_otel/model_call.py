@@ -6,7 +6,7 @@ Facts about the SDK: verified against openai-agents 0.24.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +26,7 @@ _POSITIONS = {
     "handoffs": 5,
     "previous_response_id": 7,
     "conversation_id": 8,
+    "prompt": 9,
 }
 
 # What an outer wrapper passed on. A model whose method calls another model's, or super(), with the
@@ -205,3 +206,42 @@ def _trace() -> tuple[str | None, str | None]:
         named if isinstance(named, str) else None,
         group if isinstance(group, str) and group else None,
     )
+
+
+# What both `responses.create` and `responses.input_tokens.count` take, as far as it costs tokens.
+_COUNTED = ("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning")
+_BUILT_FROM = (
+    "system_instructions",
+    "input",
+    "model_settings",
+    "tools",
+    "output_schema",
+    "handoffs",
+    "prompt",
+)
+
+
+def counter(call: ModelCall, flag: str) -> Callable[[list[Any]], Awaitable[int]] | None:
+    """Return what lets the provider count a call with other items, None if it cannot be asked.
+
+    Only OpenAI's Responses API can. The request is built by the SDK's own model, so it is the one
+    that would be sent; a version whose model does not build it apart has no such thing.
+
+    Args:
+        call: The call.
+        flag: The mark of protected items, which no provider knows.
+    """
+    build = getattr(call.model, "_build_response_create_kwargs", None)
+    client_of = getattr(call.model, "_get_client", None)
+    if not is_a(call.model, "OpenAIResponsesModel") or build is None or client_of is None:
+        return None
+
+    async def count(items: list[Any]) -> int:
+        going = call.with_input(items).unmarked(flag)
+        request = build(**{name: going.argument(name) for name in _BUILT_FROM})
+        asked = {name: request[name] for name in _COUNTED if name in request}
+        client = client_of().with_options(max_retries=0)  # our own count is as near as a retry
+        answer = await client.responses.input_tokens.count(**asked)
+        return int(answer.input_tokens)
+
+    return count

@@ -17,7 +17,13 @@ from typing import Any
 
 import wrapt
 
-from compact_otel.config import CompactConfig, StorageConfig, replace_fields
+from compact_otel.config import (
+    CompactConfig,
+    EstimatorConfig,
+    StorageConfig,
+    SummarizerConfig,
+    replace_fields,
+)
 from compact_otel.core.errors import ConfigError
 from compact_otel.manager import CompactManager
 
@@ -30,6 +36,8 @@ OLDEST_SDK = "0.14"
 
 _METHODS = ("get_response", "stream_response")
 _PARTS = ("estimator", "summarizer", "storage", "exporters", "tracer_provider")
+
+_SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig)
 
 _active: CompactManager | None = None  # None: our wrappers are inert
 
@@ -63,10 +71,12 @@ def described_manager(options: dict[str, Any]) -> CompactManager:
     """
     options = dict(options)
     given = options.pop("manager", None)
-    # `storage` is a section of the configuration, or an adapter made by hand.
-    section = isinstance(options.get("storage"), Mapping | StorageConfig)
-    names = [name for name in _PARTS if not (section and name == "storage")]
-    parts = {name: options.pop(name) for name in names if name in options}
+    # `storage` is a section of the configuration, or an adapter made by hand; two others likewise.
+    parts = {
+        name: options.pop(name)
+        for name in _PARTS
+        if name in options and not isinstance(options[name], _SECTIONS)
+    }
     config = options.pop("config", None)
     if given is not None:
         if parts or options or config is not None:

@@ -18,13 +18,14 @@ FailureFallback = Literal[
     "retry_facts",
     "retry_model",
     "extractive",
+    "local_estimate",
     "policy_pruning",
     "passthrough",
     "raise",
 ]
 
 
-Calibration = Literal["none", "ratio", "anchor"]
+Calibration = Literal["none", "ratio", "anchor", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ The algorithm exists once; who drives it decides whether it waits in a thread or
 * `LoadCheckpoints`: put what the storage knows of the session into the ledger; answer None;
 * `Claim`: keep others from compacting the same conversation until this is over; answer whether
   that is so;
+* `CountExactly`: let the provider count a view; answer its tokens;
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
 * `SaveTranscript`: store the history as it was; answer an `ArchiveReceipt`;
 * `SaveSummary`, `SaveCheckpoint`: store what came out; answer None.
@@ -27,6 +28,7 @@ from compact_otel.core.caching import measured
 from compact_otel.core.errors import InsufficientBudget, StorageError, VerificationError
 from compact_otel.core.job import (
     Claim,
+    CountExactly,
     Effect,
     FlowResult,
     Job,
@@ -53,6 +55,9 @@ from compact_otel.core.verify import verify
 _PATIENCE = 3
 """After so many compactions in a row that did not last, no model is asked for the next."""
 
+_DOUBTFUL = 0.1
+"""A call this near to the trigger, as a share of it, is worth an exact count."""
+
 _SAME_CONVERSATION = 8
 """Two histories that begin with so many equal items are taken for the same conversation."""
 
@@ -66,7 +71,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
         yield job.rescue
     view = yield from _known(job)
     try:
-        state = _measured(job, view)
+        state = yield from _counted(job, _measured(job, view))
         if _is_due(job, state):
             latest = yield from _alone(job)
             state = state if latest == view else state.seen_as(latest)
@@ -175,6 +180,18 @@ def _measured(job: Job, view: View) -> Measured:
         instructions=job.memory.instructions,
         truth=job.memory.truth,
     )
+
+
+def _counted(job: Job, state: Measured) -> Generator[Effect, Any, Measured]:
+    """Let the provider count where that decides whether the call is compacted."""
+    near = abs(state.total - state.limits.trigger) <= _DOUBTFUL * state.limits.trigger
+    if job.count is None or not near or job.trigger != "preflight":
+        return state
+    try:
+        return state.known_to_have((yield CountExactly(state.view)))
+    except Exception as error:  # noqa: BLE001 - a provider may answer anything
+        yield failure("estimate", error, "local_estimate")
+        return state
 
 
 def _is_due(job: Job, state: Measured) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +54,7 @@ class Job:
         note: What the caller said, by hand.
         rescue: What the provider refused, if this is a second attempt.
         price: Returns what the model's input costs, None if it is not known.
+        count: Lets the provider count the tokens of a view; None if it cannot be asked.
     """
 
     items: Sequence[Item]
@@ -70,6 +71,7 @@ class Job:
     note: str | None = None
     rescue: events.Rescue | None = None
     price: Callable[[], Price | None] = lambda: None
+    count: Callable[[View], Awaitable[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class Claim:
 
     key: str
     patient: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CountExactly:
+    """Ask the provider for the tokens of a view."""
+
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,7 @@ Effect = (
     events.Event
     | LoadCheckpoints
     | Claim
+    | CountExactly
     | Summarize
     | SaveTranscript
     | SaveSummary

@@ -240,7 +240,7 @@ def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
 
 # Our own sentences, so that no text of a conversation or of a provider gets into telemetry.
 _SENTENCES: dict[events.Stage, str] = {
-    "estimate": "the tokens of the call could not be estimated",
+    "estimate": "the tokens of the call could not be counted",
     "decide": "what must stay does not fit into the budget",
     "summarize": "a summariser gave nothing usable",
     "assemble": "the compaction stopped unexpectedly",

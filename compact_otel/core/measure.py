@@ -107,7 +107,7 @@ class Measured:
         summary_tokens: Tokens of the view's summary, 0 without one.
         total: Tokens of the call.
         limits: The limits that the policy sets.
-        anchored: Whether the provider has counted the beginning of this very call.
+        calibration: By what the estimator's count was corrected.
     """
 
     scale: Scale
@@ -120,7 +120,19 @@ class Measured:
     summary_tokens: int
     total: int
     limits: Limits
-    anchored: bool
+    calibration: events.Calibration
+
+    def known_to_have(self, tokens: int) -> Measured:
+        """Return the same call with the tokens that the provider counted for it.
+
+        Raises:
+            TypeError: If that is no whole number.
+            ValueError: If it is one that no call has.
+        """
+        if _tokens(tokens) == 0:
+            raise ValueError("the provider counted nothing")
+        scale = replace(self.scale, factor=tokens / max(1, self.counted))
+        return replace(self, scale=scale, total=tokens, calibration="exact")
 
     def seen_as(self, view: View) -> Measured:
         """Return the same history in another view, without counting its items again."""
@@ -176,7 +188,7 @@ class Measured:
             summary_tokens=scale.calibrated(summary),
             total=round(counted * scale.factor),
             limits=limits(scale.policy, scale.window),
-            anchored=truth is not None,
+            calibration=_calibration(scale, truth),
         )
 
     @cached_property
@@ -234,7 +246,7 @@ class Measured:
             messages=self.total - system - developer - self.fixed.tools_schema,
             history=self._history if replayed else None,
             counted=self.counted if self.scale.factor != 1.0 else None,
-            calibration=self._calibration,
+            calibration=self.calibration,
             previous=None if heard is None else heard.tokens,
             previous_error=None if heard is None else heard.error,
         )
@@ -243,12 +255,6 @@ class Measured:
     def _history(self) -> int:
         counted = self.counted_fixed.total + sum(self.counts)
         return round(counted * self.scale.factor)
-
-    @property
-    def _calibration(self) -> events.Calibration:
-        if self.anchored:
-            return "anchor"
-        return "none" if self.scale.factor == 1.0 else "ratio"
 
     def _kept_instructions(self) -> Sequence[int]:
         if not self.instructions or len(self.view.kept) == len(self.items):
@@ -286,7 +292,7 @@ _MOST = 10**12
 def _tokens(count: Any) -> int:
     tokens = index(count)
     if not 0 <= tokens <= _MOST:
-        raise ValueError(f"the estimator gave {tokens} tokens")
+        raise ValueError(f"nothing has {tokens} tokens")
     return tokens
 
 
@@ -294,3 +300,9 @@ def name_of(part: object) -> str:
     """Return what telemetry calls an estimator, a summariser or a storage adapter."""
     name = getattr(part, "name", None)
     return name if isinstance(name, str) and name else type(part).__name__
+
+
+def _calibration(scale: Scale, truth: Truth | None) -> events.Calibration:
+    if truth is not None:
+        return "anchor"
+    return "none" if scale.factor == 1.0 else "ratio"

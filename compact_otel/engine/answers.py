@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from compact_otel.core.assemble import summary_item
+from compact_otel.core.assemble import View, summary_item
 from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.job import FlowResult
 from compact_otel.core.measure import Scale
@@ -23,30 +23,33 @@ def given_back(
     Raises:
         InsufficientBudget: If that is the outcome and the caller wants it raised.
     """
-    messages = request.messages
     short = isinstance(result.error, InsufficientBudget) and not observed
     if short and result.error is not None and request.on_insufficient == "raise":
         raise result.error
+    return CompactResult(
+        messages=list(request.messages) if observed else rendered(request, result.view, scale),
+        outcome=result.outcome,
+        tokens_before=result.tokens_before,
+        tokens_after=result.tokens_after,
+        summary=result.view.summary,
+        summary_version=result.view.version or None,
+        dropped=len(request.messages) - len(result.view.kept),
+        error=result.error,
+        archive=None if result.archive is None else result.archive.location,
+        history_key="" if result.history is None else result.history.key,
+    )
+
+
+def rendered(request: Request, view: View, scale: Scale) -> list[Any]:
+    """Return a view in the caller's own kind of messages."""
+    messages = request.messages
 
     def summary_message(content: str) -> Any:
         if isinstance(messages[0], Message):  # the first, so that growing does not change the kind
             return Message(scale.policy.summary_role, content)
         return summary_item(content, scale.policy.summary_role, scale.call.api)
 
-    return CompactResult(
-        messages=list(messages)
-        if observed
-        else result.view.render(messages, summary_message, recall=scale.recall),
-        outcome=result.outcome,
-        tokens_before=result.tokens_before,
-        tokens_after=result.tokens_after,
-        summary=result.view.summary,
-        summary_version=result.view.version or None,
-        dropped=len(messages) - len(result.view.kept),
-        error=result.error,
-        archive=None if result.archive is None else result.archive.location,
-        history_key="" if result.history is None else result.history.key,
-    )
+    return view.render(messages, summary_message, recall=scale.recall)
 
 
 def untouched(request: Request) -> CompactResult:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from compact_otel.core import events
+from compact_otel.core.assemble import View
 from compact_otel.core.calibration import applied
 from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.history import Recollection
@@ -14,6 +16,7 @@ from compact_otel.core.job import Job, Writer
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.protocols import ReadableArchive, Summarizer
 from compact_otel.core.types import CallContext
+from compact_otel.engine.answers import rendered
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.request import Request
 from compact_otel.prices import price_of
@@ -71,7 +74,14 @@ def job_of(shared: Shared, request: Request) -> Job:
         note=request.note,
         rescue=rescue,
         price=lambda: price_of(call.model),
+        count=_counter(request, scale) if config.estimator.exact else None,
     )
+
+
+def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]] | None:
+    """Return what lets the provider count a view of the request, None if it cannot be asked."""
+    ask = request.count
+    return None if ask is None else lambda view: ask(rendered(request, view, scale))
 
 
 def _can_look_up(call: CallContext, storage: object) -> bool:

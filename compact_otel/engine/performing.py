@@ -22,6 +22,7 @@ from compact_otel.core import events
 from compact_otel.core.history import copied
 from compact_otel.core.job import (
     Claim,
+    CountExactly,
     Effect,
     FlowResult,
     Job,
@@ -45,6 +46,7 @@ from compact_otel.windows import Windows
 
 ESTIMATOR = "the estimator"
 STORAGE = "the storage"
+PROVIDER = "the provider, asked to count"
 
 _LOOK = 0.2
 """Seconds after which whoever waits for a claim looks whether the other one still goes on."""
@@ -117,9 +119,8 @@ class Performance:
         match effect:
             case events.Event():
                 return None
-            case Summarize(attempt=attempt):
-                waits = inspect.iscoroutinefunction(self._writers[attempt].summarize)
-                return Place(apart=not waits, limit=config.summarizer.timeout)
+            case CountExactly() | Summarize():
+                return self._place_of_who_is_asked(effect)
             case Claim():
                 # As long as somebody else's summary may take.
                 return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
@@ -130,6 +131,13 @@ class Performance:
             case SaveTranscript() | SaveSummary() | SaveCheckpoint() if storage is not None:
                 return Place(apart=True, limit=self.storage_limit)
         return None
+
+    def _place_of_who_is_asked(self, effect: CountExactly | Summarize) -> Place:
+        config = self._shared.config
+        if isinstance(effect, CountExactly):
+            return Place(apart=False, limit=config.estimator.timeout)
+        waits = inspect.iscoroutinefunction(self._writers[effect.attempt].summarize)
+        return Place(apart=not waits, limit=config.summarizer.timeout)
 
     @property
     def storage_limit(self) -> float:
@@ -165,6 +173,9 @@ class Performance:
             case Claim(key, patient):
                 self._apart = True  # what follows takes its time
                 return self._claim(key, patient=patient)
+            case CountExactly(view) if self._job.count is not None:
+                self._be_patient_with(PROVIDER)
+                return self._job.count(view)
             case Summarize(request, attempt):
                 writer = self._writers[attempt]
                 self._be_patient_with(_who(writer))
@@ -189,6 +200,8 @@ class Performance:
         match effect:
             case Summarize(attempt=attempt):
                 self._shared.patience.rest(_who(self._writers[attempt]), limit)
+            case CountExactly():
+                self._shared.patience.rest(PROVIDER, limit)
             case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
                 self._shared.patience.rest(STORAGE, limit)
             case Claim() if self._at_storage:  # it was told for how long to wait

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ OnInsufficient = Literal["passthrough", "raise"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a caller asks for; the fields are the arguments of `apreflight`."""
+    """What a caller asks for; the fields are the arguments of `apreflight` and `arescue`."""
 
     session_id: str
     messages: Sequence[Any]
@@ -25,6 +25,7 @@ class Request:
     stand_back: str | None = None
     on_insufficient: OnInsufficient = "raise"
     refused: Overflow | None = None
+    count: Callable[[list[Any]], Awaitable[int]] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.session_id, str):

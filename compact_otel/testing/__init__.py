@@ -18,8 +18,9 @@
     assert not api.missing  # the agent had all it needed
     assert all(request.error is None for request in api.requests)  # nothing was refused
 
-It speaks HTTP on 127.0.0.1 (`/v1/responses`, also over a websocket, `/v1/responses/compact`, and
-`/v1/chat/completions`, streamed or not), counts tokens, and enforces what OpenAI does, in OpenAI's
+It speaks HTTP on 127.0.0.1 (`/v1/responses`, also over a websocket, `/v1/responses/compact`,
+`/v1/responses/input_tokens`, and `/v1/chat/completions`, streamed or not), counts tokens, and
+enforces what OpenAI does, in OpenAI's
 words: the pairing of calls and outputs, of reasoning and what follows it, ids, encrypted content,
 lengths, and the context window. What the model says is a *behaviour*: a function from
 `ModelRequest` to `Step`, or one of `Script`, `FirstMatch` and `Echo`.

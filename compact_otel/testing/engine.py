@@ -154,6 +154,11 @@ class Engine:
         exchange = _Exchange(number=self._new_number(), path=path, api="responses", body=body)
         return self._exchanged(exchange, self._compacted)
 
+    def count(self, path: str, body: Any) -> Reply:
+        """Answer a request to count the tokens of another; no model is played."""
+        exchange = _Exchange(number=self._new_number(), path=path, api="responses", body=body)
+        return self._exchanged(exchange, self._counted)
+
     def _exchanged(self, exchange: _Exchange, answer: Callable[[_Exchange], Reply]) -> Reply:
         error: ApiError | None = None
         try:
@@ -211,6 +216,12 @@ class Engine:
         answer = dialect.answer(turn, output, usage)
         events = answer.events if body.get("stream") else None
         return Reply(body=answer.body, events=events, delay_s=step.delay_s)
+
+    def _counted(self, exchange: _Exchange) -> Reply:
+        items = self._responses.admit(exchange.body)
+        exchange.tokens = self._meter.measure(items, call_context("responses", exchange.body)).total
+        answer = {"object": "response.input_tokens", "input_tokens": exchange.tokens}
+        return Reply(body=answer)
 
     def _compacted(self, exchange: _Exchange) -> Reply:
         body = exchange.body

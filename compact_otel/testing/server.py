@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
 _WORKERS = 64  # behaviours that can block at the same time
 _COMPACT = "/v1/responses/compact"
+_COUNT = "/v1/responses/input_tokens"
 _ENDPOINTS: dict[str, ApiName] = {
     "/v1/responses": "responses",
     "/v1/chat/completions": "chat",
     _COMPACT: "responses",
+    _COUNT: "responses",
 }
 
 
@@ -221,7 +223,8 @@ def _application(engine: Engine, stopping: asyncio.Event) -> Starlette:
             body = await _read(request)
         except ApiError as error:
             return _response(engine.refuse(api, path, error), api)
-        respond = engine.compact if path == _COMPACT else partial(engine.respond, api)
+        others = {_COMPACT: engine.compact, _COUNT: engine.count}
+        respond = others.get(path, partial(engine.respond, api))
         reply = await asyncio.to_thread(respond, path, body)
         await wait(reply)
         return _response(reply, api)

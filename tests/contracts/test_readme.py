@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 import compact_otel
-from compact_otel.config import CompactConfig, StorageConfig, SummarizerConfig, TelemetryConfig
+from compact_otel.config import (
+    CompactConfig,
+    EstimatorConfig,
+    StorageConfig,
+    SummarizerConfig,
+    TelemetryConfig,
+)
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -34,6 +40,7 @@ def test_the_readme_lists_every_setting_with_its_default():
     config = CompactConfig()
     sections = {
         "telemetry": TelemetryConfig(),
+        "estimator": EstimatorConfig(),
         "summarizer": SummarizerConfig(),
         "storage": StorageConfig(),
     }

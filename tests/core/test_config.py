@@ -4,6 +4,7 @@ import pytest
 
 from compact_otel.config import (
     CompactConfig,
+    EstimatorConfig,
     StorageConfig,
     SummarizerConfig,
     TelemetryConfig,
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "COMPACT_TARGET_PCT": ("0.3", lambda c: c.policy.target_pct, 0.3),
     "COMPACT_SOFT_TRIGGER_PCT": ("0", lambda c: c.policy.soft_trigger_pct, 0),
     "COMPACT_MAX_BREAK_EVEN_CALLS": ("7", lambda c: c.policy.max_break_even_calls, 7),
+    "COMPACT_ESTIMATOR_EXACT": ("Yes", lambda c: c.estimator.exact, True),
+    "COMPACT_ESTIMATOR_TIMEOUT": ("0.5", lambda c: c.estimator.timeout, 0.5),
     "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
     "COMPACT_STORAGE_TIMEOUT": ("2.5", lambda c: c.storage.timeout, 2.5),
     "COMPACT_MIN_SAVING_PCT": ("0.2", lambda c: c.policy.min_saving_pct, 0.2),
@@ -60,17 +63,27 @@ def test_every_field_has_an_environment_variable(name, monkeypatch):
     assert read(CompactConfig.load()) == value
 
 
+SECTIONS = {
+    "telemetry": TelemetryConfig,
+    "estimator": EstimatorConfig,
+    "summarizer": SummarizerConfig,
+    "storage": StorageConfig,
+}
+
+
 def test_no_field_is_without_an_environment_variable():
     fields = [
         *(
             name
             for name in CompactConfig.__slots__
-            if name not in ("policy", "models", "agents", "telemetry", "summarizer", "storage")
+            if name not in ("policy", "models", "agents", *SECTIONS)
         ),
         *CompactPolicy.__slots__,
-        *TelemetryConfig.__slots__,
-        *(f"summarizer_{name}" for name in SummarizerConfig.__slots__),
-        *(f"storage_{name}" for name in StorageConfig.__slots__),
+        *(
+            name if section == "telemetry" else f"{section}_{name}"
+            for section, kind in SECTIONS.items()
+            for name in kind.__slots__
+        ),
     ]
     assert {f"COMPACT_{name.upper()}" for name in fields} == set(ENVIRONMENT)
 
@@ -118,6 +131,8 @@ PROBLEMS = {
     },
     "`storage.zzz` is not a setting; valid are adapter, path, timeout": {"storage": {"zzz": 1}},
     "need a model name in `model`, got 7": {"model": 7},
+    "need true or false in `estimator.exact`, got 'yes'": {"estimator": {"exact": "yes"}},
+    "need seconds > 0 in `estimator.timeout`, got 0": {"estimator": {"timeout": 0}},
     "need a whole `max_context_tokens` > 0, got 0": {"max_context_tokens": 0},
     "need a whole `max_context_tokens` > 0, got True": {"max_context_tokens": True},
     "need a whole `max_context_tokens` > 0, got '9'": {"max_context_tokens": "9"},
@@ -157,6 +172,11 @@ def test_a_name_like_no_other_lists_those_there_are():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        (
+            "COMPACT_ESTIMATOR_EXACT",
+            "ture",
+            "need true or false in `COMPACT_ESTIMATOR_EXACT`, got 'ture'",
+        ),
         ("COMPACT_TRIGGER_PCT", "high", "need a number in `COMPACT_TRIGGER_PCT`, got 'high'"),
         ("COMPACT_TRIGGER_PCT", "nan", "need 0 < `policy.trigger_pct` <= 1, got nan"),
         (

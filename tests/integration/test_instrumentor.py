@@ -13,6 +13,7 @@ from opentelemetry import context
 
 import compact_otel
 from compact_otel import CompactConfig, CompactManager, ConfigError
+from compact_otel.config import StorageConfig
 from compact_otel.instrumentor import CompactInstrumentor
 from compact_otel.switch import active_manager
 
@@ -407,6 +408,14 @@ def test_a_part_that_does_not_fit_is_an_error_that_names_what_it_lacks():
     with pytest.raises(ConfigError, match="which has no `load_checkpoints` and no `name`"):
         compact_otel.instrument(storage=object())
     assert active_manager() is None
+
+
+def test_parts_by_hand_and_their_settings_have_one_name():
+    settings = {"estimator": {"exact": True}, "summarizer": {"timeout": 5}}
+    manager = compact_otel.instrument(storage=StorageConfig(adapter="none"), **settings)
+    assert manager.config.estimator.exact
+    assert manager.config.summarizer.timeout == 5
+    assert manager.storage is None
 
 
 def test_a_second_instrument_says_which_options_it_ignores(small, caplog):
