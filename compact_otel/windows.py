@@ -6,8 +6,8 @@ the table below; `genai-prices` where that is installed; a guess, with one warni
 gives way to one thing only, a refusal of less: to insist would mean to be refused again and again.
 
 Many models of a million tokens charge twice for the whole request once its input passes a step.
-There the *soft cap* is taken for the input limit, as Codex does, unless the user sets
-`max_context_tokens`. It is kept as a larger output reserve, so `Window.size` stays the real window.
+There compaction aims at this *soft cap* instead of the input limit, as Codex does, unless the user
+sets `max_context_tokens`; what cannot be brought below it still goes out, for it is accepted.
 
 Figures of OpenAI, Anthropic, Google and xAI: their model pages; all compared with genai-prices
 0.2.3, LiteLLM 1.109.1 and models.dev 1.0.398 (2026-11). Where hosts of an open model differ, the
@@ -93,15 +93,16 @@ _CATALOG: tuple[tuple[str, int, int, int | None], ...] = (
     (r"(open-)?(mixtral-8x7b|mistral-7b)|mistral-tiny|mistral-small$", 32_000, 4_096, None),
     (r"(open-)?mixtral-8x22b", 64_000, 8_192, None),
     (
-        r"mistral-(large|medium|small)|(open-)?mistral-nemo|(mini|magi|pix|code?s?|devs)tral",
+        r"mistral-(large|medium|small)|(open-)?mistral-nemo|(minis|magis|pix|codes|devs)tral",
         128_000,
         _USUAL_OUTPUT,
         None,
     ),
     # Others, by whoever hosts them
     (r"deepseek-(v4|flash)", 1_000_000, 384_000, None),
-    (r"deepseek-(chat|reasoner|v3[.-])", 131_072, 8_192, None),
-    (r"(meta-)?llama-?(3[.-][123]|4)", 128_000, 4_096, None),
+    (r"deepseek-(chat|reasoner|v3[.-]|r1-distill)", 131_072, 8_192, None),
+    (r"deepseek-(r1|v3)", 65_536, 8_192, None),
+    (r"(meta-)?llama-?v?(3[p.-][123]|4)", 128_000, 4_096, None),
     (r"(meta-)?llama-?3(-\d+b|$)", 8_192, 2_048, None),
     (r"muse-", 1_048_576, _USUAL_OUTPUT, None),
     (r"qwen-?3-(coder|max)|qwen-?3\.[5-9]", 262_144, 65_536, None),
@@ -109,9 +110,9 @@ _CATALOG: tuple[tuple[str, int, int, int | None], ...] = (
     (r"kimi-k([3-9])", 1_048_576, _USUAL_OUTPUT, None),
     (r"kimi-k2(\.[5-9]|-thinking|-0905)", 262_144, _USUAL_OUTPUT, None),
     (r"kimi-k2", 131_072, _USUAL_OUTPUT, None),
-    (r"glm-5\.[2-9]", 1_000_000, 131_072, None),
-    (r"glm-4\.6v", 128_000, 32_768, None),
-    (r"glm-(4\.[67]|5)", 200_000, 131_072, None),
+    (r"(zai-)?glm-5\.[2-9]", 1_000_000, 131_072, None),
+    (r"(zai-)?glm-4\.6v", 128_000, 32_768, None),
+    (r"(zai-)?glm-(4\.[67]|5)", 200_000, 131_072, None),
     (r"minimax-m3", 1_000_000, 128_000, 512_000),
     (r"minimax-m2", 196_000, 8_192, None),
     (r"command-a", 256_000, 8_000, None),
@@ -198,8 +199,7 @@ def catalogued(model: str) -> Window | None:
     name = base_name(model)
     for pattern, size, output, step in _PATTERNS:
         if pattern.match(name):
-            reserve = output if step is None else max(output, size - step)
-            return Window(size=size, output_reserve=reserve, source="catalog")
+            return Window(size=size, output_reserve=output, source="catalog", soft_cap=step)
     return None
 
 

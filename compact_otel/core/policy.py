@@ -112,8 +112,8 @@ def limits(policy: CompactPolicy, window: Window) -> Limits:
     budget = max(1, limit - buffer)
     # Where the buffer lowers the trigger, the others go down with it: a result at the trigger would
     # be compacted again on the next call.
-    full = min(limit, budget / policy.trigger_pct)
-    trigger = min(budget, int(limit * policy.trigger_pct))
+    full = min(window.input_aim, budget / policy.trigger_pct)
+    trigger = min(budget, int(window.input_aim * policy.trigger_pct))
     return Limits(
         trigger=trigger,
         target=int(full * policy.target_pct),

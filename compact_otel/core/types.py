@@ -56,16 +56,24 @@ class Window:
         size: The context window in tokens, input and output together.
         output_reserve: Tokens of it that the model keeps for its answer.
         source: Where `size` comes from.
+        soft_cap: Tokens of input from which on the provider charges more for all of them; None if
+            it does not.
     """
 
     size: int
     output_reserve: int = 0
     source: Literal["config", "catalog", "learned", "default"] = "default"
+    soft_cap: int | None = None
 
     @property
     def input_limit(self) -> int:
         """Tokens of input that the model accepts."""
         return max(1, self.size - self.output_reserve)
+
+    @property
+    def input_aim(self) -> int:
+        """Tokens of input to stay below where that can be had: what the shares are shares of."""
+        return self.input_limit if self.soft_cap is None else min(self.soft_cap, self.input_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ def plan(items, tokens=100, *, target, budget=None, trigger="preflight", **chang
     [
         (Window(size=10_000), {}, (8500, 5000, 10_000)),
         (Window(size=10_000, output_reserve=2000), {}, (6800, 4000, 8000)),
+        (Window(size=10_000, soft_cap=2000), {}, (1700, 1000, 10_000)),
+        (Window(size=10_000, soft_cap=20_000), {}, (8500, 5000, 10_000)),
         (Window(size=10_000), {"hard_cap_buffer": 1500}, (8500, 5000, 8500)),
         # The buffer is the tighter rule: trigger and target go down together.
         (Window(size=3400), {"hard_cap_buffer": 1700}, (1700, 1000, 1700)),

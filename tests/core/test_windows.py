@@ -100,13 +100,16 @@ def prices(monkeypatch):
         ("gemini/gemini-2.5-flash", 1_048_576, 983_040),
         ("mistral/mistral-large-latest", 262_144, 245_760),
         ("mistral/open-mistral-nemo", 128_000, 111_616),
+        ("mistral/ministral-8b-latest", 128_000, 111_616),
+        ("deepseek-ai/DeepSeek-R1", 65_536, 57_344),
         ("deepseek/deepseek-v4-pro", 1_000_000, 616_000),
         ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", 128_000, 123_904),
+        ("bedrock/us.meta.llama3-1-70b-instruct-v1:0", 128_000, 123_904),
         ("groq/llama3-70b-8192", 8_192, 6_144),
         ("openrouter/qwen/qwen3-coder", 262_144, 196_608),
         ("xai/grok-code-fast-1", 256_000, 226_000),
         ("openrouter/moonshotai/kimi-k2-thinking", 262_144, 245_760),
-        ("zai/glm-4.7", 200_000, 68_928),
+        ("cerebras/zai-glm-4.7", 200_000, 68_928),
     ],
 )
 def test_a_model_is_known_by_the_beginning_of_its_name(book, model, size, input_limit):
@@ -127,8 +130,13 @@ def test_a_model_is_known_by_the_beginning_of_its_name(book, model, size, input_
 def test_a_model_is_compacted_before_its_whole_input_costs_double(book, model, size, step):
     window = book.of(model)
     assert window.size == size
-    assert limits(CompactPolicy(), window).trigger < step
+    assert limits(CompactPolicy(), window).trigger == int(step * CompactPolicy().trigger_pct)
     assert limits(CompactPolicy(), book.of(model, size)).trigger > step
+
+
+def test_what_cannot_be_brought_below_that_step_is_still_no_error(book):
+    window = book.of("gpt-5.4")
+    assert limits(CompactPolicy(), window).budget == 922_000 - CompactPolicy().hard_cap_buffer
 
 
 def test_what_the_user_says_wins_and_is_all_input(book):
