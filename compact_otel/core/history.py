@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from compact_otel.core.calibration import Heard, Truth
-from compact_otel.core.items import as_mapping, newest_user, role_of
+from compact_otel.core.items import as_mapping, is_generated, newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
@@ -48,6 +49,8 @@ class History:
         expected: The same as the provider was taken to count them.
         anchor: What the provider counted for an earlier call of which this one is a continuation.
         base: The same for the call from which on growth is observed.
+        hidden: Tokens of the reasoning since the last user message that stands in the history by
+            its id only: the provider has its text and counts it.
     """
 
     items: list[Any]
@@ -67,6 +70,7 @@ class History:
     expected: int = 0
     anchor: Truth | None = None
     base: Truth | None = None
+    hidden: int = 0
 
     @property
     def truth(self) -> Truth | None:
@@ -195,6 +199,25 @@ class Recollection:
         same_model = (known.call.model, known.call.api) == (call.model, call.api)
         return known.truth if same_model and _same(known.checkpoint, self._checkpoint) else None
 
+    @cached_property
+    def hidden(self) -> int:
+        """Tokens of reasoning that stands in the history by its id only, so that nobody sees it.
+
+        What the model wrote for the call before is known, and what can be seen of it is counted:
+        the rest is reasoning. The provider drops it with the next user message. To be asked when
+        the call is counted.
+        """
+        known = self._known
+        if known is None or not self._grown or newest_user(self.items) >= self._same:
+            return 0
+        reply = list(takewhile(is_generated, self._new))
+        usage, tokens = known.usage, self._tokens
+        reasoned = any(item.get("type") == "reasoning" for item in reply)
+        if not reasoned or usage is None or not usage.is_context or tokens is None:
+            return known.hidden
+        seen = sum(tokens[self._same : self._same + len(reply)])
+        return known.hidden + max(0, usage.output_tokens - seen)
+
     def count(self, scale: Scale) -> tuple[list[int], FixedTokens]:
         """Return the tokens of each item, and those beside them.
 
@@ -297,6 +320,7 @@ class Recollection:
             expected=expected,
             anchor=(truth := self.truth),
             base=None if truth is None or self._known is None else self._known.base,
+            hidden=self.hidden,
         )
 
     def compacted(self, checkpoint: Checkpoint, *, counted: int) -> History:

@@ -177,6 +177,14 @@ def role_of(item: Item) -> str | None:
     return role if isinstance(role, str) else None
 
 
+def is_generated(item: Item) -> bool:
+    """Say whether an item is a part of an answer of the model, not of what it was given."""
+    kind = item.get("type")
+    if kind is None or kind == "message":
+        return role_of(item) == "assistant"
+    return isinstance(kind, str) and not kind.endswith("_output")
+
+
 def newest_user(items: Sequence[Item], stop: int | None = None) -> int:
     """Return the index of the newest message of the user, -1 without one; a summary is none.
 

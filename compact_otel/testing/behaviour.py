@@ -82,6 +82,8 @@ class Step:
         calls: Function calls of this one response, made in parallel: (name, arguments) pairs.
             Arguments are a mapping, or a string that goes out as it is, legal JSON or not.
         reasoning: Put a reasoning item in front (Responses), and reasoning tokens into the usage.
+        reasoning_tokens: How many. In the Responses API they count in later requests, too, up to
+            the next user message.
         needs: Values that must stand in the request's text for the model to be able to do this.
         otherwise: What it does when one of them is missing. Without it the step is played all
             the same, and `LocalOpenAI.missing` lists what was missing.
@@ -97,6 +99,7 @@ class Step:
     _: KW_ONLY
     calls: Sequence[tuple[str, Mapping[str, Any] | str]] = ()
     reasoning: bool = False
+    reasoning_tokens: int = 64
     needs: Sequence[str] = ()
     otherwise: Step | None = None
     status: int | None = None

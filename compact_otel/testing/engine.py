@@ -31,7 +31,6 @@ from compact_otel.testing.responses_api import ResponsesApi
 from compact_otel.testing.stream import Event
 from compact_otel.testing.window import Window
 
-_REASONING_TOKENS = 64  # of a step with reasoning; any number that is not zero would do
 _OK = 200
 
 
@@ -125,6 +124,7 @@ class Engine:
         self._count = 0
         self._requests: dict[int, RecordedRequest] = {}
         self._missing: list[Miss] = []
+        self._reasoning: dict[str, int] = {}  # tokens by the id of the item
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -195,7 +195,7 @@ class Engine:
         dialect = self._dialects[api]
         items = dialect.admit(body)
         call = call_context(api, body)
-        measure = self._meter.measure(items, call)
+        measure = self._meter.measure(items, call, self._reasoning)
         exchange.tokens = measure.total  # before the check: a refused request has its tokens too
         exchange.tokens = self._window.admit(api, body, measure.total)
         step = self._play(exchange, items, call)
@@ -206,7 +206,10 @@ class Engine:
         exchange.cached_tokens = min(cached, exchange.tokens)
         turn = Turn(body, items, step)
         output = dialect.generate(turn)
-        reasoning = _REASONING_TOKENS if step.reasoning else 0
+        reasoning = step.reasoning_tokens if step.reasoning else 0
+        self._reasoning.update(
+            (item["id"], round(reasoning)) for item in output if item.get("type") == "reasoning"
+        )
         usage = Usage(
             input=exchange.tokens,
             cached=exchange.cached_tokens,
@@ -219,7 +222,9 @@ class Engine:
 
     def _counted(self, exchange: _Exchange) -> Reply:
         items = self._responses.admit(exchange.body)
-        exchange.tokens = self._meter.measure(items, call_context("responses", exchange.body)).total
+        exchange.tokens = self._meter.measure(
+            items, call_context("responses", exchange.body), self._reasoning
+        ).total
         answer = {"object": "response.input_tokens", "input_tokens": exchange.tokens}
         return Reply(body=answer)
 
@@ -227,7 +232,7 @@ class Engine:
         body = exchange.body
         items = self._responses.admit(body)
         call = call_context("responses", body)
-        exchange.tokens = self._meter.measure(items, call).total
+        exchange.tokens = self._meter.measure(items, call, self._reasoning).total
         exchange.tokens = self._window.admit("responses", body, exchange.tokens)
         output = self._responses.compact(items)
         usage = Usage(

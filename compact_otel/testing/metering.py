@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compact_otel.core.items import newest_user
 from compact_otel.core.protocols import TokenEstimator
 from compact_otel.core.types import CallContext, Item
 from compact_otel.testing.behaviour import ApiName
@@ -56,12 +57,23 @@ class Meter:
         # An estimator may remember what it counted; nothing says it does so safely.
         self._lock = threading.Lock()
 
-    def measure(self, items: Sequence[Item], call: CallContext) -> Measure:
-        """Count a request."""
+    def measure(
+        self, items: Sequence[Item], call: CallContext, reasoning: Mapping[str, int]
+    ) -> Measure:
+        """Count a request.
+
+        Args:
+            items: Its items.
+            call: What stands beside them.
+            reasoning: Tokens of reasoning items by id: nobody else knows them.
+        """
         with self._lock:
             fixed = self._estimator.count_fixed(call).total
-            counts = tuple(self._estimator.count_items(items, call))
-        return Measure(fixed, counts, self._skew)
+            counts = list(self._estimator.count_items(items, call))
+        for index in range(newest_user(items) + 1, len(items)):
+            if items[index].get("type") == "reasoning":
+                counts[index] = max(counts[index], reasoning.get(str(items[index].get("id")), 0))
+        return Measure(fixed, tuple(counts), self._skew)
 
     def output(self, items: Sequence[Item], call: CallContext) -> int:
         """Count what the model generated."""

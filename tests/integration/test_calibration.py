@@ -1,6 +1,7 @@
 """A provider that counts otherwise than we do, through the real SDK: the estimate follows it."""
 
 import statistics
+from itertools import pairwise
 
 import pytest
 from agents import (
@@ -35,7 +36,7 @@ def look_up(question: str) -> str:
     return "\n".join(f"order #{number}{line:03d} of c_{number}: paid" for line in range(40))
 
 
-async def converse(api, form, *, streamed):
+async def converse(api, form, *, streamed=False, turns=TURNS):
     agent = Agent(
         name="clerk",
         instructions="Answer from the records.",
@@ -44,7 +45,7 @@ async def converse(api, form, *, streamed):
         tools=[look_up],
     )
     session = SQLiteSession("s")
-    for turn in range(TURNS):
+    for turn in range(turns):
         question = f"What do you know of customer {turn}"
         if streamed:
             result = Runner.run_streamed(agent, question, session=session)
@@ -86,3 +87,28 @@ async def test_the_estimate_follows_the_provider_and_no_call_is_refused(
     assert statistics.median(errors) <= (0.0 if skew == 1.0 else 0.02)
     assert max(errors) <= (0.01 if skew == 1.0 else 0.3)
     assert {event["compact.estimate.calibration"] for event in told} >= {"none", "anchor"}
+
+
+def thinks_hard(request):
+    """Play a model that reasons at length before each call and before the answer."""
+    looked = sum(item.get("type") == "function_call_output" for item in request.items) % 3
+    if looked or request.items[-1].get("role") == "user":
+        step = {"question": f"{request.newest_user_text} {looked}"}
+        return Step(calls=[("look_up", step)], reasoning=True, reasoning_tokens=700)
+    return Step("It says that all is well.", reasoning=True, reasoning_tokens=300)
+
+
+async def test_reasoning_that_only_the_provider_can_see_is_in_the_estimate(
+    exporter, tracer_provider
+):
+    """As the SDK keeps it by default: in the history stands its id, and OpenAI has the text."""
+    compact_otel.instrument(storage={"adapter": "none"}, tracer_provider=tracer_provider)
+    with LocalOpenAI(thinks_hard) as api:
+        await converse(api, "responses", turns=5)
+    told = estimates(exporter)
+    assert [event["compact.tokens.before"] for event in told] == [
+        request.tokens for request in api.requests
+    ]
+    growth = [after.tokens - before.tokens for before, after in pairwise(api.requests)]
+    assert max(growth) > 700  # it is there
+    assert min(growth) < -1500  # and goes with the next question
