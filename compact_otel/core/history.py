@@ -17,7 +17,7 @@ from typing import Any
 from compact_otel.core.calibration import Heard, Truth
 from compact_otel.core.items import as_mapping, is_generated, newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
-from compact_otel.core.measure import Scale
+from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
 
 _PASSING = 3
@@ -37,6 +37,7 @@ class History:
         instructions: Indices of its system and developer messages.
         tokens: Tokens of each item, None if they were not counted.
         call: The call they were counted for.
+        estimator: Who counted.
         fixed: Tokens beside them.
         checkpoint: The compaction that was replayed over it.
         generation: State of the ledger in which that one was found.
@@ -58,6 +59,7 @@ class History:
     instructions: list[int]
     tokens: list[int] | None = None
     call: CallContext | None = None
+    estimator: str = ""
     fixed: FixedTokens | None = None
     checkpoint: Checkpoint | None = None
     generation: int = -1
@@ -137,6 +139,7 @@ class Recollection:
         self.instructions = instructions
         self._tokens: list[int] | None = None
         self._call: CallContext | None = None
+        self._estimator = ""
         self._fixed: FixedTokens | None = None
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
@@ -196,8 +199,15 @@ class Recollection:
         known, call = self._known, self._call
         if known is None or known.call is None or call is None or not self._grown:
             return None
-        same_model = (known.call.model, known.call.api) == (call.model, call.api)
-        return known.truth if same_model and _same(known.checkpoint, self._checkpoint) else None
+        if not _same(known.checkpoint, self._checkpoint) or not self._counted_alike(known):
+            return None
+        return known.truth
+
+    def _counted_alike(self, known: History) -> bool:
+        """Say whether what is known was counted for the same model, by the same estimator."""
+        if known.call is None or self._call is None or known.estimator != self._estimator:
+            return False
+        return (known.call.model, known.call.api) == (self._call.model, self._call.api)
 
     @cached_property
     def hidden(self) -> int:
@@ -225,15 +235,15 @@ class Recollection:
             Exception: Whatever the estimator raises.
         """
         known = self._known
+        self._call, self._estimator = scale.call, name_of(scale.estimator)
         start = self._unsettled(scale)
         tokens = known.tokens[:start] if known is not None and known.tokens is not None else []
         tokens += scale.items(self.items[len(tokens) :])
         self._tokens = tokens
-        if known is not None and known.fixed is not None and known.call == scale.call:
-            self._fixed = known.fixed
-        else:
+        if known is None or known.call != scale.call or known.estimator != self._estimator:
             self._fixed = scale.fixed()
-        self._call = scale.call
+        else:
+            self._fixed = known.fixed or scale.fixed()
         return tokens, self._fixed
 
     def _unsettled(self, scale: Scale) -> int:
@@ -243,10 +253,9 @@ class Recollection:
         only if that is a user message or a compaction, and the first of these settles them.
         """
         known = self._known
-        if known is None or known.tokens is None or known.call is None or not self._grown:
+        if known is None or known.tokens is None or not self._grown:
             return 0
-        same_model = (known.call.model, known.call.api) == (scale.call.model, scale.call.api)
-        if not same_model or not getattr(scale.estimator, "incremental", False):
+        if not self._counted_alike(known) or not getattr(scale.estimator, "incremental", False):
             return 0
         if self._has_new("compaction"):
             return 0
@@ -310,6 +319,7 @@ class Recollection:
             instructions=self.instructions,
             tokens=self._tokens,
             call=self._call,
+            estimator=self._estimator,
             fixed=self._fixed,
             checkpoint=self._checkpoint,
             generation=self._generation,

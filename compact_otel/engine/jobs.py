@@ -46,7 +46,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         policy=policy,
         window=shared.windows.of(call.model, window),
         recall=stored and _can_look_up(call, storage),
-        factor=applied(shared.known.ratio(call.model)),
+        factor=applied(shared.known.ratio(call.model, name_of(shared.estimator))),
     )
     rescue = None
     if request.refused is not None:

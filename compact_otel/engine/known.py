@@ -35,7 +35,7 @@ class Known:
         self._lock = mutex()
         self._histories = Histories()
         self._read: OrderedDict[str, None] = OrderedDict()
-        self._ratios: OrderedDict[str, float] = OrderedDict()
+        self._ratios: OrderedDict[tuple[str | None, str], float] = OrderedDict()
 
     def history(self, session_id: str) -> History | None:
         """Return the history of a session as it was at its last call."""
@@ -71,17 +71,17 @@ class Known:
             if heard.truth is not None:
                 self._learn(heard, refused(self._ratio(heard), heard.truth))
 
-    def ratio(self, model: str | None) -> float:
-        """Return how many of a model's tokens one of the estimator's was so far."""
-        return self._ratios.get(model or "", 1.0)
+    def ratio(self, model: str | None, estimator: str) -> float:
+        """Return how many of a model's tokens one of an estimator's was so far."""
+        return self._ratios.get((model, estimator), 1.0)
 
     def _ratio(self, history: History) -> float:
-        return self.ratio(None if history.call is None else history.call.model)
+        return self.ratio(*_counted_by(history))
 
     def _learn(self, history: History, ratio: float) -> None:
-        model = "" if history.call is None else history.call.model or ""
-        self._ratios[model] = ratio
-        self._ratios.move_to_end(model)
+        key = _counted_by(history)
+        self._ratios[key] = ratio
+        self._ratios.move_to_end(key)
         while len(self._ratios) > _MODELS:
             self._ratios.popitem(last=False)
 
@@ -123,6 +123,11 @@ class Known:
         if len(checkpoints) < len(loaded):
             bad = len(loaded) - len(checkpoints)
             raise StorageError(f"{bad} of {len(loaded)} stored checkpoints are none")
+
+
+def _counted_by(history: History) -> tuple[str | None, str]:
+    """Return the model that a history was counted for, and who counted."""
+    return None if history.call is None else history.call.model, history.estimator
 
 
 def _checked(record: Any) -> Checkpoint | None:
