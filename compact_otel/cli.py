@@ -96,3 +96,62 @@ def demo(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
         hint = f"'--{error.option}'"
         raise click.BadParameter(str(error), ctx=context, param_hint=hint) from error
     context.exit(0 if survived else 1)
+
+
+@main.command(short_help="See what a model call costs, layer by layer.")
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Count for this model.  [default: the request's own, then COMPACT_MODEL, then gpt-4o]",
+)
+@click.option(
+    "--window",
+    type=int,
+    metavar="TOKENS",
+    help="Tokens of input that the model accepts.  [default: COMPACT_MAX_CONTEXT_TOKENS, then "
+    "what is known of the model]",
+)
+@click.option(
+    "--session", metavar="ID", help="Which session of a database or an archive with several."
+)
+@click.option("--preview", is_flag=True, help="Show how the largest items begin, without secrets.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+def tokens(
+    file: str,
+    *,
+    model: str | None,
+    window: int | None,
+    session: str | None,
+    preview: bool,
+    as_json: bool,
+) -> None:
+    """See what a model call costs, layer by layer, and how far the window is.
+
+    FILE is - for stdin, or one of these:
+
+    \b
+      a request body       JSON, of the Responses API or of Chat Completions
+      a list of items      a JSON array of input items or messages
+      JSON Lines           one item a line, such as an archived transcript
+      a session directory  of an archive; its latest transcript is counted
+      a database           of the Agents SDK's SQLiteSession
+
+    Nothing goes over the network, and no content is shown unless --preview is given.
+
+    The four sums system, developer, tools_schema and messages are those of the event
+    compact.token_estimate.
+
+    \b
+    Examples:
+      compactctl tokens request.json
+      compactctl tokens --model gpt-5 --preview .compact/archive/user_123
+      compactctl tokens --session user_123 conversations.db
+      jq .body log.json | compactctl tokens --json -
+
+    The exit code is 0 if the call was counted, 1 if FILE holds none, and 2 for options or a
+    COMPACT_ environment that make no sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.tokens.command import tokens as count
+
+    count(file, model=model, window=window, session=session, preview=preview, as_json=as_json)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakSet
 
 _PATIENCE_S = 1.0
@@ -30,10 +32,25 @@ def mutex() -> threading.Lock:
     return lock
 
 
+_loading = threading.RLock()
+_LOADING_S = 30.0
+"""A fork waits this long for modules that are being loaded: in the child nobody would go on."""
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules, one thread at a time; a fork waits until that is over."""
+    with _loading:
+        yield
+
+
 _awaited: list[tuple[threading.Lock, bool]] = []
+_waited = False
 
 
 def _before_fork() -> None:
+    global _waited  # noqa: PLW0603 - there is one fork at a time, and it cannot be told
+    _waited = _loading.acquire(timeout=_LOADING_S)
     _knowing.acquire()
     _awaited[:] = [(lock, lock.acquire(timeout=_PATIENCE_S)) for lock in list(_known)]
 
@@ -44,14 +61,18 @@ def _after_fork_in_parent() -> None:
             lock.release()
     _awaited.clear()
     _knowing.release()
+    if _waited:
+        _loading.release()
 
 
 def _after_fork_in_child() -> None:
+    global _loading  # noqa: PLW0603 - it may be held by a thread that there is not in this process
     for lock, _ in _awaited:
         if lock.locked():  # by this thread, or by one that there is not in this process
             lock.release()
     _awaited.clear()
     _knowing.release()
+    _loading = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

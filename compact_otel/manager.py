@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from compact_otel.config import CompactConfig
 from compact_otel.core.errors import ConfigError
 from compact_otel.engine.request import OnInsufficient, Request
-from compact_otel.forks import mutex
+from compact_otel.forks import loading
 
 if TYPE_CHECKING:  # loaded with the first question: a program that starts does not wait for it
     from opentelemetry.trace import TracerProvider
@@ -72,15 +72,14 @@ class CompactManager:
 
             check_parts(self._parts)
         self._settled = _settled(self.config)
-        self._lock = mutex()
         self._loaded: Service | None = None
 
     @property
     def _service(self) -> Service:
         if self._loaded is None:
-            from compact_otel.engine.service import Service
+            with loading():
+                from compact_otel.engine.service import Service
 
-            with self._lock:
                 if self._loaded is None:
                     self._loaded = Service(self._settled, self._tracer_provider, **self._parts)
         return self._loaded

@@ -16,9 +16,10 @@ from typing import Literal
 EncodingName = Literal["o200k_base", "cl100k_base"]
 Family = Literal["harmony", "gpt", "claude", "claude-new", "gemini", "open"]
 
-# `openai:gpt-5` as AnyLLM has it, and Bedrock's `us.anthropic.claude-...`, also in an ARN.
+# `openai:gpt-5` as AnyLLM has it, `openai-gpt-5` as Snowflake, and Bedrock's
+# `us.anthropic.claude-...`, also in an ARN.
 _PROVIDER = re.compile(
-    r"(?:openai|azure|anthropic|bedrock|vertexai|google[a-z-]*):"
+    r"(?:openai|azure|anthropic|bedrock|vertexai|google[a-z-]*):|openai-(?=gpt-|o\d)"
     r"|(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot"
     r"|moonshotai|nvidia|openai|qwen|writer|zai)\."
 )
@@ -36,7 +37,7 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
     (
         re.compile(
             r"(?:meta-)?llama|(?:open-)?mi[sx]tral|ministral|magistral|codestral|devstral|pixtral"
-            r"|deepseek|qwen|qwq|kimi|moonshot|glm|grok|command|c4ai|nova|phi-?\d|gemma|yi-|jamba"
+            r"|deepseek|qwen|qwq|kimi|moonshot|(?:zai-)?glm|grok|command|c4ai|nova|phi-?\d|gemma|yi-|jamba"
             r"|minimax|olmo|granite|nemotron|falcon|palmyra"
         ),
         "open",

@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compact_otel.estimators.media import media_tokens
+from compact_otel.estimators.media import Media, media_of, picture_formula
 
 if TYPE_CHECKING:
     from compact_otel.core.types import CallContext, Item
     from compact_otel.estimators.framing import Framing
-    from compact_otel.estimators.text import TextCounts
+    from compact_otel.estimators.media import MediaPrices
+    from compact_otel.estimators.text import ByText
 
 # What travels with an item but is not shown to the model; keys that end in `_id` are not either.
 _UNSEEN = frozenset(
@@ -44,10 +45,14 @@ _LISTS = (list, tuple)
 
 
 def item_tokens(
-    items: Sequence[Item], call: CallContext, framing: Framing, counts: TextCounts
+    items: Sequence[Item],
+    call: CallContext,
+    framing: Framing,
+    counts: ByText[int],
+    media: MediaPrices,
 ) -> list[int]:
     """Return the tokens of each item, in the order given."""
-    price = _Prices(framing, counts)
+    price = _Prices(call, framing, counts, media)
     tokens: list[int] = []
     reasoning = []
     for index, item in enumerate(items):
@@ -74,15 +79,17 @@ def item_tokens(
     return tokens
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Yield the texts in a value of any depth that the model gets to see, and its media parts.
+def leaves(value: Any) -> Iterator[str | Media]:
+    """Yield the texts in a value of any depth that the model gets to see, and its media.
 
     Numbers and the like come as text, None not at all. In no particular order.
     """
     rest = [value]
     while rest:
         value = rest.pop()
-        if isinstance(value, Mapping) and media_tokens(value) is None:
+        if (media := media_of(value)) is not None:
+            yield media
+        elif isinstance(value, Mapping):
             rest.extend(
                 inner
                 for key, inner in value.items()
@@ -90,8 +97,6 @@ def leaves(value: Any) -> Iterator[Any]:
             )
         elif isinstance(value, _LISTS):
             rest.extend(value)
-        elif isinstance(value, Mapping):
-            yield value
         elif value is not None:
             yield value if isinstance(value, str) else str(value)
 
@@ -114,11 +119,15 @@ def _encrypted_tokens(item: Item, *, unused: int, per_token: float) -> int:
 class _Prices:
     """Prices one item at a time, for one model and API."""
 
-    __slots__ = ("_counts", "_framing")
+    __slots__ = ("_counts", "_framing", "_media", "_picture_tokens")
 
-    def __init__(self, framing: Framing, counts: TextCounts) -> None:
+    def __init__(
+        self, call: CallContext, framing: Framing, counts: ByText[int], media: MediaPrices
+    ) -> None:
         self._framing = framing
         self._counts = counts
+        self._media = media
+        self._picture_tokens = picture_formula(call.model)
 
     def message(self, item: Item) -> int:
         """Price a message, with the calls that a Chat message of the assistant carries."""
@@ -186,6 +195,8 @@ class _Prices:
     def _sum(self, value: Any) -> int:
         tokens = 0
         for leaf in leaves(value):
-            media = media_tokens(leaf)
-            tokens += self._counts[leaf] if media is None else media
+            if isinstance(leaf, str):
+                tokens += self._counts[leaf]
+            else:
+                tokens += self._media.tokens(leaf, self._picture_tokens)
         return tokens

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 _TYPES = {"integer": "number", "array": "any[]"}
-_UNIONS = {"anyOf": " | ", "oneOf": " | ", "allOf": " & "}
+_UNIONS = {"anyOf": " | ", "allOf": " & "}
+_PARTS = ("name", "description", "parameters")
 _NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
 
 # A schema may come from a tool server that we know nothing of, and with references a short one can
@@ -22,12 +23,14 @@ _MAX_DEPTH = 20
 _MAX_TYPES = 5_000
 
 
+def tools_json(tools: Sequence[Mapping[str, Any]]) -> str:
+    """Return function tools as the models of other makers are given them."""
+    return _as_json([{key: tool.get(key) for key in _PARTS} for tool in tools])
+
+
 def tools_text(tools: Sequence[Mapping[str, Any]]) -> str:
     """Return the declarations of function tools (`name`, `description`, `parameters`)."""
-    declarations = (
-        _declaration(_as_json([tool.get(key) for key in ("name", "description", "parameters")]))
-        for tool in tools
-    )
+    declarations = (_declaration(_as_json([tool.get(key) for key in _PARTS])) for tool in tools)
     return "\n\n".join(("namespace functions {", *declarations, "} // namespace functions"))
 
 
@@ -64,8 +67,17 @@ def _declaration(tool: str) -> str:
     comment = f"// {description}\n" if description else ""
     argument = _Printer(parameters).type_of(parameters)
     # Without parameters there is no argument, however the schema says so.
-    given = "" if argument in ("any", "object") else f"_: {argument}"
+    given = "" if argument in ("any", "object") else f"_: {_about(parameters)}{argument}"
     return f"{comment}type {name} = ({given}) => any;"
+
+
+def _about(parameters: Any) -> str:
+    """Return what stands above all parameters; the Agents SDK gives each tool a title there."""
+    if not isinstance(parameters, Mapping):
+        return ""
+    return "".join(
+        f"// {text}\n" for key in ("title", "description") if (text := parameters.get(key))
+    )
 
 
 class _Printer:
@@ -87,10 +99,27 @@ class _Printer:
                 return "any"
             return self.type_of(self._resolve(reference), indent, (*path, reference))
         path = (*path, "")
+        if schema.get("nullable") is True:
+            return f"{self.type_of({**schema, 'nullable': False}, indent, path)} | null"
+        return self._union(schema, indent, path) or self._plain(schema, indent, path)
+
+    def _union(self, schema: Mapping[str, Any], indent: str, path: tuple[str, ...]) -> str:
+        """Return a type that is made of several, '' if this is none."""
+        if isinstance(variants := schema.get("oneOf"), list):
+            return "".join(self._variant(variant, indent, path) for variant in variants)
         for word, sign in _UNIONS.items():
-            if isinstance(variants := schema.get(word), list) and variants:
+            if isinstance(variants := schema.get(word), list):
                 return sign.join(self.type_of(variant, indent, path) for variant in variants)
-        return self._plain(schema, indent, path)
+        return ""
+
+    def _variant(self, schema: Any, indent: str, path: tuple[str, ...]) -> str:
+        """Return one of several types with what is said of it behind, on a line of its own."""
+        about = schema if isinstance(schema, Mapping) else {}
+        said = [str(about["description"])] if about.get("description") else []
+        if "default" in about:
+            said.append(f"default: {_as_json(about['default'])}")
+        comment = f" // {' '.join(said)}" if said else ""
+        return f"\n{indent} | {self.type_of(schema, f'{indent}   ', path)}{comment}"
 
     def _plain(self, schema: Mapping[str, Any], indent: str, path: tuple[str, ...]) -> str:
         literals = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -117,6 +146,9 @@ class _Printer:
                 yield f"{indent}// {title}\n{indent}//"
             if description := about.get("description"):
                 yield f"{indent}// {description}"
+            if isinstance(examples := about.get("examples"), list) and examples:
+                yield f"{indent}// Examples:"
+                yield from (f"{indent}// - {_as_json(example)}" for example in examples)
             mark = "" if name in needed else "?"
             default = f" // default: {_as_json(about['default'])}" if "default" in about else ""
             yield f"{indent}{name}{mark}: {self.type_of(schema, indent + '    ', path)},{default}"

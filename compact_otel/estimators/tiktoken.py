@@ -1,8 +1,9 @@
 """The estimator for OpenAI's models: tiktoken's vocabulary, and what the server puts around it.
 
 Over recorded requests the median error is 0 %. The parts of the formula: `items` for the history,
-`schemas` for tools and structured answers, `framing` for the constants. Every model counts with
-o200k; of the old ones that have another vocabulary the texts come out within a few per cent.
+`media` for pictures and files, `schemas` for tools and structured answers, `framing` for the
+constants. Texts of gpt-4 and gpt-3.5 are counted with cl100k, all others with o200k; for models of
+other makers what comes out is scaled to their tokenisers.
 """
 
 from __future__ import annotations
@@ -13,25 +14,16 @@ from compact_otel.core.types import FixedTokens
 from compact_otel.estimators import vocabulary
 from compact_otel.estimators.framing import Framing, framing_for
 from compact_otel.estimators.items import item_tokens
-from compact_otel.estimators.schemas import output_schema_text, tools_text
-from compact_otel.estimators.text import TextCounts
+from compact_otel.estimators.media import MediaPrices
+from compact_otel.estimators.offered import offered_tokens
+from compact_otel.estimators.text import ByText, ScaledCounts, TextCounts
+from compact_otel.estimators.vocabulary import PUBLISHED
+from compact_otel.model_names import EncodingName, understood
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compact_otel.core.types import CallContext, Item
-
-# Tools that the provider runs: what offering them costs. Their results come as items.
-_HOSTED = {
-    "web_search": 294,
-    "web_search_preview": 294,
-    "image_generation": 342,
-    "custom": 142,
-    "tool_search": 95,
-}
-_HOSTED_UNMEASURED = 300
-
-_UNNAMED_CHOICES = (None, "auto", "none", "required")
 
 
 class TiktokenEstimator:
@@ -52,15 +44,20 @@ class TiktokenEstimator:
     incremental = True
 
     def __init__(self) -> None:
-        self._counts = TextCounts()
+        texts = {name: TextCounts(name) for name in PUBLISHED}
+        self._texts = texts["o200k_base"]
+        self._counts: dict[tuple[EncodingName, float], ByText[int]] = {
+            (name, 1.0): counts for name, counts in texts.items()
+        }
+        self._media = MediaPrices()
 
     @property
     def is_warm(self) -> bool:
-        """Whether the vocabulary is loaded, so that nothing here takes long."""
+        """Whether the vocabulary of today's models is loaded, so that nothing here takes long."""
         return vocabulary.is_loaded()
 
     def warm_up(self) -> None:
-        """Load the vocabulary if it is not loaded yet.
+        """Load the vocabulary of today's models if it is not loaded yet.
 
         Raises:
             RuntimeError: If the installed package is damaged; every count then raises it too.
@@ -68,40 +65,31 @@ class TiktokenEstimator:
         vocabulary.o200k()
 
     def count_text(self, text: str) -> int:
-        """Return the tokens of a text by itself."""
-        return self._counts[text]
+        """Return the tokens of a text by itself, for a model of today."""
+        return self._texts[text]
 
     def count_items(self, items: Sequence[Item], call: CallContext) -> list[int]:
         """Return the tokens of each item, framing included, in the order given."""
-        return item_tokens(items, call, framing_for(call.model, call.api), self._counts)
+        framing = framing_for(call.model, call.api)
+        return item_tokens(items, call, framing, self._counts_for(call, framing), self._media)
 
     def count_fixed(self, call: CallContext) -> FixedTokens:
         """Return the tokens of instructions, tools, tool choice, output schema and framing."""
         framing = framing_for(call.model, call.api)
+        counts = self._counts_for(call, framing)
         instructions = 0
         if call.instructions is not None:
-            instructions = framing.message + self._counts[call.instructions]
+            instructions = framing.message + counts[call.instructions]
         return FixedTokens(
             instructions=instructions,
-            tools_schema=self._offered(call, framing),
+            tools_schema=offered_tokens(call, framing, counts),
             framing=framing.request,
         )
 
-    def _offered(self, call: CallContext, framing: Framing) -> int:
-        """Return the tokens of what the model may call and how it must answer."""
-        functions = [tool for tool in call.tools if tool.get("type") == "function"]
-        tokens = sum(
-            _HOSTED.get(str(tool.get("type")), _HOSTED_UNMEASURED)
-            for tool in call.tools
-            if tool.get("type") != "function"
-        )
-        if functions:
-            tokens += framing.tools - framing.further_tool * (len(functions) - 1)
-            tokens += self._counts[tools_text(functions)]
-        if call.output_schema is not None:
-            tokens += framing.schema + self._counts[output_schema_text(call.output_schema)]
-        if tokens and call.instructions is None:
-            tokens += framing.made_up_system
-        if call.tool_choice not in _UNNAMED_CHOICES:
-            tokens += framing.named_choice
-        return tokens
+    def _counts_for(self, call: CallContext, framing: Framing) -> ByText[int]:
+        """Return the counts of texts for a model."""
+        key = (understood(call.model).encoding, framing.ratio)
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts.setdefault(key, ScaledCounts(self._texts, framing.ratio))
+        return counts

@@ -15,6 +15,8 @@ ESTIMATORS = [TiktokenEstimator(), NoopEstimator()]
 CALLS = [
     CallContext(model="gpt-5.2"),
     CallContext(model="gpt-4o", api="chat"),
+    CallContext(model="gpt-4", api="chat"),
+    CallContext(model="vertex_ai/gemini-3-pro", api="chat"),
     CallContext(model="litellm/anthropic/claude-sonnet-4-5", api="chat"),
     CallContext(),
 ]
@@ -46,6 +48,9 @@ KEYS = [
     "summary",
     "meta",
     "image_url",
+    "detail",
+    "source",
+    "file_data",
     "id",
 ]
 WORDS = [
@@ -58,7 +63,11 @@ WORDS = [
     "reasoning",
     "compaction",
     "input_image",
+    "input_file",
+    "input_audio",
     "mcp_call",
+    "data:image/png;base64,iVBORw0KGgo=",
+    "low",
 ]
 odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | st.text(),

@@ -93,6 +93,46 @@ def test_a_tool_without_parameters_takes_no_argument():
         assert declared(parameters) == "type go = () => any;"
 
 
+def test_what_is_said_of_all_parameters_stands_above_them():
+    parameters = {
+        "title": "go_args",
+        "description": "Where to go.",
+        "type": "object",
+        "properties": {"to": {"type": "object", "title": "Place", "properties": {"x": {}}}},
+    }
+    text = declared(parameters)
+    assert text.startswith("type go = (_: // go_args\n// Where to go.\n{\n// Place\n//\nto?: {\n")
+    assert text.count("Place") == 1
+
+
+def test_one_of_several_types_is_declared_with_what_is_said_of_each():
+    choice = {
+        "oneOf": [
+            {"type": "string", "description": "A name.", "default": "x"},
+            {"type": "object", "properties": {"id": {"type": "integer"}}},
+            {"type": "string", "nullable": True},
+        ]
+    }
+    expected = """\
+type go = (_: {
+who?:\x20
+     | string // A name. default: "x"
+     | {
+       id?: number,
+       }
+     | string | null,
+}) => any;"""
+    assert declared({"type": "object", "properties": {"who": choice}}) == expected
+
+
+def test_examples_are_shown():
+    parameters = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "examples": ["Zürich", "Bern"]}},
+    }
+    assert '// Examples:\n// - "Zürich"\n// - "Bern"\ncity?: string,' in declared(parameters)
+
+
 def test_a_schema_that_is_a_reference_is_followed():
     parameters = {
         "$ref": "#/$defs/Query",

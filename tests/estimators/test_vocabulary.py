@@ -1,7 +1,6 @@
-"""The vocabulary comes from the wheel: to the last byte, once per process, never from the net."""
+"""The vocabularies come from the wheel: to the last byte, once per process, never from the net."""
 
 import base64
-import functools
 import hashlib
 import lzma
 import os
@@ -12,76 +11,103 @@ import threading
 import pytest
 import tiktoken_ext.openai_public
 
+from compact_otel.core.types import CallContext
 from compact_otel.estimators import vocabulary
+from compact_otel.estimators.make_vocabulary import make
 from compact_otel.estimators.tiktoken import TiktokenEstimator
+from compact_otel.estimators.vocabulary import CL100K, O200K, PUBLISHED
 
-PUBLISHED_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+SHA256 = {
+    "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+}
 # tiktoken names a file in its cache after its address.
 CACHED = hashlib.sha1(
     b"https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
 ).hexdigest()
 
+both = pytest.mark.parametrize("name", PUBLISHED)
+
 
 @pytest.fixture(scope="module")
-def published():
-    """The `.tiktoken` file, rebuilt from what an estimator has loaded."""
-    ranks = vocabulary.o200k()._mergeable_ranks
-    lines = (b"%s %d\n" % (base64.b64encode(token), ranks[token]) for token in ranks)
-    return b"".join(lines)
+def files():
+    """The `.tiktoken` files by name, rebuilt from what an estimator has loaded."""
+
+    def rebuilt(name):
+        ranks = vocabulary.encoding(name)._mergeable_ranks
+        lines = (b"%s %d\n" % (base64.b64encode(token), ranks[token]) for token in ranks)
+        return b"".join(lines)
+
+    return {name: rebuilt(name) for name in PUBLISHED}
 
 
 @pytest.fixture
-def unloaded(monkeypatch):
-    """As in a new process; the loaded encoding comes back after the test."""
+def published(files):
+    return files["o200k_base"]
+
+
+@pytest.fixture
+def unloaded(monkeypatch, tmp_path):
+    """As in a new process on a clean machine; what was loaded comes back after the test."""
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     monkeypatch.delenv("DATA_GYM_CACHE_DIR", raising=False)
-    monkeypatch.setattr(vocabulary, "_load", functools.cache(vocabulary._load.__wrapped__))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(vocabulary, "_loaded", {})
 
 
 @pytest.fixture
 def bundle(monkeypatch, tmp_path):
-    """A copy of the bundle that a test may damage."""
+    """A copy of the o200k bundle that a test may damage."""
     copy = tmp_path / "o200k_base.xz"
-    copy.write_bytes(vocabulary.BUNDLE.read_bytes())
-    monkeypatch.setattr(vocabulary, "BUNDLE", copy)
+    copy.write_bytes(O200K.bundle.read_bytes())
+    monkeypatch.setattr(vocabulary, "FOLDER", tmp_path)
     return copy
 
 
-def test_the_bundle_holds_the_published_file_byte_for_byte(published):
-    assert hashlib.sha256(published).hexdigest() == PUBLISHED_SHA256
+@both
+def test_a_bundle_holds_the_published_file_byte_for_byte(files, name):
+    assert hashlib.sha256(files[name]).hexdigest() == SHA256[name]
 
 
-def test_the_bundle_is_small_and_names_its_licence():
-    assert vocabulary.BUNDLE.stat().st_size < 850_000
-    licence = vocabulary.BUNDLE.with_name("LICENSE-tiktoken").read_text(encoding="utf-8")
+@both
+def test_tiktoken_expects_the_file_that_we_have(monkeypatch, name):
+    expected = {}
+    monkeypatch.setattr(
+        tiktoken_ext.openai_public,
+        "load_tiktoken_bpe",
+        lambda url, expected_hash: expected.update(url=url, sha256=expected_hash) or {},
+    )
+    pattern = getattr(tiktoken_ext.openai_public, name)()["pat_str"]
+    ours = PUBLISHED[name]
+    assert expected == {"url": ours.url, "sha256": ours.sha256}
+    assert pattern == ours.pattern
+
+
+@pytest.mark.parametrize(("published", "at_most"), [(O200K, 850_000), (CL100K, 400_000)])
+def test_a_bundle_is_small_and_names_its_licence(published, at_most):
+    assert published.bundle.stat().st_size < at_most
+    licence = published.bundle.with_name("LICENSE-tiktoken").read_text(encoding="utf-8")
     assert "MIT License" in licence
     assert "Copyright (c) 2022 OpenAI, Shantanu Jain" in licence
-    assert PUBLISHED_SHA256 in licence
+    assert published.sha256 in licence
+    assert published.url in licence
 
 
-def test_the_bundle_can_be_made_again_from_the_published_file(published):
-    bundle = vocabulary.pack(vocabulary.read_published(published))
-    assert lzma.decompress(bundle) == lzma.decompress(vocabulary.BUNDLE.read_bytes())
+def test_the_bundles_can_be_made_again_from_the_published_files(files, tmp_path):
+    for name, data in files.items():
+        (tmp_path / f"{name}.tiktoken").write_bytes(data)
+    make(tmp_path, tmp_path)
+    for name, published in PUBLISHED.items():
+        made = (tmp_path / f"{name}.xz").read_bytes()
+        assert lzma.decompress(made) == lzma.decompress(published.bundle.read_bytes())
 
 
-def test_the_bundle_is_not_made_from_another_file(tmp_path):
-    other = tmp_path / "o200k_base.tiktoken"
-    other.write_bytes(b"IQ== 0\n")
-    before = vocabulary.BUNDLE.read_bytes()
-    made = subprocess.run(
-        [sys.executable, "-m", "compact_otel.estimators.vocabulary", str(other)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode != 0
-    assert PUBLISHED_SHA256 in made.stderr
-    assert vocabulary.BUNDLE.read_bytes() == before
-
-
-def test_the_pattern_is_the_one_that_tiktoken_publishes(monkeypatch):
-    monkeypatch.setattr(tiktoken_ext.openai_public, "load_tiktoken_bpe", lambda *a, **k: {})
-    assert tiktoken_ext.openai_public.o200k_base()["pat_str"] == vocabulary._PATTERN
+def test_no_bundle_is_made_from_another_file(files, tmp_path):
+    (tmp_path / "o200k_base.tiktoken").write_bytes(files["o200k_base"])
+    (tmp_path / "cl100k_base.tiktoken").write_bytes(b"IQ== 0\n")
+    with pytest.raises(ValueError, match=SHA256["cl100k_base"]):
+        make(tmp_path, tmp_path)
+    assert list(tmp_path.glob("*.xz")) == []
 
 
 @pytest.mark.parametrize(
@@ -118,16 +144,50 @@ def test_a_wrong_file_in_the_cache_is_passed_over_and_left_alone(
     unloaded, monkeypatch, tmp_path, published
 ):
     cached = tmp_path / CACHED
-    cached.write_bytes(published[:-1])
+    cached.write_bytes(published[:-1] + b"\r")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     assert TiktokenEstimator().count_text("one two three") == 3
-    assert cached.read_bytes() == published[:-1]
+    assert cached.read_bytes() == published[:-1] + b"\r"
+
+
+def test_the_place_where_tiktoken_keeps_its_files_by_itself_is_looked_into(
+    unloaded, bundle, tmp_path, published
+):
+    bundle.unlink()
+    folder = tmp_path / "temporary" / "data-gym-cache"
+    folder.mkdir(parents=True)
+    (folder / CACHED).write_bytes(published)
+    assert TiktokenEstimator().count_text("one two three") == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_in_a_cache_that_everybody_may_write_to_is_not_waited_for(unloaded, tmp_path):
+    folder = tmp_path / "temporary" / "data-gym-cache"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / CACHED)
+    assert TiktokenEstimator().count_text("one two three") == 3
+
+
+def test_the_old_vocabulary_is_loaded_only_when_a_model_has_it(unloaded):
+    items = [{"role": "user", "content": "Größe und Übermut"}]
+    estimator = TiktokenEstimator()
+    estimator.count_items(items, CallContext(model="gpt-5"))
+    assert vocabulary.is_loaded("o200k_base")
+    assert not vocabulary.is_loaded("cl100k_base")
+    estimator.count_items(items, CallContext(model="azure/gpt-35-turbo"))
+    assert vocabulary.is_loaded("cl100k_base")
+
+
+def test_a_model_of_the_old_vocabulary_loads_no_other(unloaded):
+    estimator = TiktokenEstimator()
+    estimator.count_items([{"role": "user", "content": "hello"}], CallContext(model="gpt-4"))
+    assert not vocabulary.is_loaded("o200k_base")
 
 
 def test_threads_that_come_at_once_load_it_once(unloaded, monkeypatch):
     loads = []
     read = vocabulary._from_bundle
-    monkeypatch.setattr(vocabulary, "_from_bundle", lambda: loads.append(1) or read())
+    monkeypatch.setattr(vocabulary, "_from_bundle", lambda which: loads.append(1) or read(which))
     encodings = []
     threads = [
         threading.Thread(target=lambda: encodings.append(vocabulary.o200k())) for _ in range(8)
