@@ -9,50 +9,44 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 _PATIENCE_S = 1.0
 """A fork waits this long for whoever is at work under a lock, and goes on without."""
 
-_known: WeakSet[threading.Lock] = WeakSet()
+LOADING_S = 30.0
+"""The same where modules are loaded: a child would find one half imported, and nobody to go on."""
+
+_known: WeakKeyDictionary[threading.Lock, float] = WeakKeyDictionary()
 _knowing = threading.RLock()
 
 
-def mutex() -> threading.Lock:
+def mutex(patience: float = _PATIENCE_S) -> threading.Lock:
     """Return a new lock that a forked child finds open, and what it guards whole.
 
     A fork waits until the lock is free. So it is for work that takes no time and calls nothing of
     the user's.
+
+    Args:
+        patience: Seconds that a fork waits at most.
     """
     lock = threading.Lock()
     with _knowing:
-        _known.add(lock)
+        _known[lock] = patience
     return lock
 
 
-_loading = threading.RLock()
-_LOADING_S = 30.0
-"""A fork waits this long for modules that are being loaded: in the child nobody would go on."""
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """Load modules, one thread at a time; a fork waits until that is over."""
-    with _loading:
-        yield
-
-
 _awaited: list[tuple[threading.Lock, bool]] = []
-_waited = False
 
 
 def _before_fork() -> None:
-    global _waited  # noqa: PLW0603 - there is one fork at a time, and it cannot be told
-    _waited = _loading.acquire(timeout=_LOADING_S)
+    # Those that take long first: under them others are made.
+    with _knowing:
+        slow = [lock for lock, patience in _known.items() if patience > _PATIENCE_S]
+    _awaited[:] = [(lock, lock.acquire(timeout=LOADING_S)) for lock in slow]
     _knowing.acquire()
-    _awaited[:] = [(lock, lock.acquire(timeout=_PATIENCE_S)) for lock in list(_known)]
+    quick = [lock for lock, patience in _known.items() if patience <= _PATIENCE_S]
+    _awaited.extend((lock, lock.acquire(timeout=_PATIENCE_S)) for lock in quick)
 
 
 def _after_fork_in_parent() -> None:
@@ -61,18 +55,14 @@ def _after_fork_in_parent() -> None:
             lock.release()
     _awaited.clear()
     _knowing.release()
-    if _waited:
-        _loading.release()
 
 
 def _after_fork_in_child() -> None:
-    global _loading  # noqa: PLW0603 - it may be held by a thread that there is not in this process
     for lock, _ in _awaited:
         if lock.locked():  # by this thread, or by one that there is not in this process
             lock.release()
     _awaited.clear()
     _knowing.release()
-    _loading = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

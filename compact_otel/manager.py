@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from compact_otel.config import CompactConfig
 from compact_otel.core.errors import ConfigError
 from compact_otel.engine.request import OnInsufficient, Request
-from compact_otel.forks import loading
+from compact_otel.forks import LOADING_S, mutex
 
 if TYPE_CHECKING:  # loaded with the first question: a program that starts does not wait for it
     from opentelemetry.trace import TracerProvider
@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # loaded with the first question: a program that starts does 
     from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
     from compact_otel.engine.service import Service
     from compact_otel.overflow import Overflow
+
+
+_loading = mutex(LOADING_S)
 
 
 class CompactManager:
@@ -77,7 +80,7 @@ class CompactManager:
     @property
     def _service(self) -> Service:
         if self._loaded is None:
-            with loading():
+            with _loading:
                 from compact_otel.engine.service import Service
 
                 if self._loaded is None:

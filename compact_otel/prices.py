@@ -8,9 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from compact_otel.core.types import Price
+from compact_otel.forks import LOADING_S, mutex
 
 _TOKENS = 1000
 """Few enough for the lowest tier of models whose price depends on the length of the request."""
+
+
+_loading = mutex(LOADING_S)
 
 
 class _Table:
@@ -31,7 +35,10 @@ class _Table:
 
     def _load(self) -> None:
         try:
-            self.module = importlib.import_module("genai_prices")
+            with _loading:
+                module = importlib.import_module("genai_prices")
+                _price(module, "gpt-4o")  # it loads its data with the first question
+            self.module = module
         except Exception:  # noqa: BLE001 - not installed, or broken: no price is known then
             self.module = None
 

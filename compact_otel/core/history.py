@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -124,6 +123,7 @@ class Recollection:
 
     Attributes:
         items: The history as mappings to read; a list of our own.
+        hidden: Tokens of reasoning that only the provider sees; known when the call is counted.
     """
 
     def __init__(self, items: Sequence[Any], known: History | None) -> None:
@@ -140,6 +140,7 @@ class Recollection:
         self._tokens: list[int] | None = None
         self._call: CallContext | None = None
         self._estimator = ""
+        self.hidden = 0
         self._fixed: FixedTokens | None = None
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
@@ -150,7 +151,7 @@ class Recollection:
         """Whether this is the known history, with or without something behind it."""
         return self._known is not None and self._same == len(self._known.items)
 
-    @cached_property
+    @property
     def _continued(self) -> bool:
         """Whether this is the known conversation gone on, although perhaps edited on the way."""
         if self._known is None or self._grown:
@@ -209,21 +210,19 @@ class Recollection:
             return False
         return (known.call.model, known.call.api) == (self._call.model, self._call.api)
 
-    @cached_property
-    def hidden(self) -> int:
-        """Tokens of reasoning that stands in the history by its id only, so that nobody sees it.
+    def _hidden_now(self, tokens: Sequence[int]) -> int:
+        """Return the tokens of reasoning that stands in the history by its id only.
 
         What the model wrote for the call before is known, and what can be seen of it is counted:
-        the rest is reasoning. The provider drops it with the next user message. To be asked when
-        the call is counted.
+        the rest is reasoning. The provider drops it with the next user message.
         """
         known = self._known
         if known is None or not self._grown or newest_user(self.items) >= self._same:
             return 0
         reply = list(takewhile(is_generated, self._new))
-        usage, tokens = known.usage, self._tokens
+        usage = known.usage
         reasoned = any(item.get("type") == "reasoning" for item in reply)
-        if not reasoned or usage is None or not usage.is_context or tokens is None:
+        if not reasoned or usage is None or not usage.is_context:
             return known.hidden
         seen = sum(tokens[self._same : self._same + len(reply)])
         return known.hidden + max(0, usage.output_tokens - seen)
@@ -240,6 +239,7 @@ class Recollection:
         tokens = known.tokens[:start] if known is not None and known.tokens is not None else []
         tokens += scale.items(self.items[len(tokens) :])
         self._tokens = tokens
+        self.hidden = self._hidden_now(tokens)
         if known is None or known.call != scale.call or known.estimator != self._estimator:
             self._fixed = scale.fixed()
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from math import ceil
 from operator import index
@@ -197,14 +196,20 @@ class Measured:
             calibration=_calibration(scale, truth),
         )
 
-    @cached_property
+    @property
     def item_tokens(self) -> Sequence[int]:
         """Tokens of each item of `items`, also of those that do not go out."""
         if self.scale.factor == 1.0:
             return self.counts
-        return [self.scale.calibrated(count) for count in self.counts]
+        # Only a compaction asks. No cached_property: its lock, in Python 3.11, is the class's, and
+        # a child forked while another thread holds it would wait for ever.
+        known: Sequence[int] | None = self.__dict__.get("_item_tokens")
+        if known is None:
+            known = [self.scale.calibrated(count) for count in self.counts]
+            self.__dict__["_item_tokens"] = known
+        return known
 
-    @cached_property
+    @property
     def fixed(self) -> FixedTokens:
         """Tokens beside the items."""
         counted, calibrated = self.counted_fixed, self.scale.calibrated

@@ -166,7 +166,7 @@ def test_a_picture_costs_as_a_picture_in_outputs_and_calls(tiktoken):
         {"type": "function_call_output", "call_id": "call_2", "output": [part, part]},
         {"role": "tool", "tool_call_id": "call_3", "content": [part]},
     ]
-    assert tiktoken.count_items(items, call) == [7 + 255, 6 + 255, 7 + 510, 7 + 255]
+    assert tiktoken.count_items(items, call) == [7 + 255, 7 + 255, 7 + 510, 7 + 255]
 
 
 def test_a_header_is_read_once_per_picture(tiktoken, monkeypatch):

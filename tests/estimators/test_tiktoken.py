@@ -106,11 +106,11 @@ def test_the_conversation_of_openais_cookbook_costs_what_the_cookbook_says(tikto
     [
         (CallContext(model="gpt-5-mini", tools=[WEATHER]), 13 + 32 + 8),
         (chat("gpt-5-mini", tools=[WEATHER]), 13 + 32 + 90),
-        (CallContext(model="gpt-4o", tools=[WEATHER]), 14 + 32 + 3),
-        (chat("gpt-4o", tools=[WEATHER]), 14 + 32 + 9),
-        (chat("gpt-4o", tools=[WEATHER], instructions=""), 4 + 14 + 32 + 5),
-        (CallContext(model="gpt-4o", tools=[WEATHER], tool_choice="required"), 49),
-        (CallContext(model="gpt-4o", tools=[WEATHER], tool_choice="get_weather"), 49 + 16),
+        (CallContext(model="gpt-4o", tools=[WEATHER]), 14 + 32 + 2),
+        (chat("gpt-4o", tools=[WEATHER]), 14 + 32 + 8),
+        (chat("gpt-4o", tools=[WEATHER], instructions=""), 4 + 14 + 32 + 4),
+        (CallContext(model="gpt-4o", tools=[WEATHER], tool_choice="required"), 48),
+        (CallContext(model="gpt-4o", tools=[WEATHER], tool_choice="get_weather"), 48 + 16),
         (CallContext(model="gpt-5-mini", tools=[WEATHER], tool_choice="get_weather"), 53),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_hosted_tool_costs_what_offering_it_costs(tiktoken):
 
 @pytest.mark.parametrize(
     ("call", "tokens"),
-    [(GPT_5, [11, 10 + 2 * 2 + 5, 8 + 6]), (GPT_4O, [11, 6 + 2 * 2 + 5, 7 + 6])],
+    [(GPT_5, [11, 10 + 2 * 2 + 5, 8 + 6]), (GPT_4O, [11, 7 + 2 * 2 + 5, 7 + 6])],
 )
 def test_a_call_costs_name_and_arguments_and_its_output_the_text(tiktoken, call, tokens):
     assert tiktoken.count_items([QUESTION, CALL, OUTPUT], call) == tokens
@@ -265,7 +265,7 @@ def test_parallel_chat_calls_cost_more_than_two_by_themselves(tiktoken):
     call = {"id": "call_1", "type": "function", "function": {"name": "go", "arguments": "{}"}}
     single = one(tiktoken, {"role": "assistant", "tool_calls": [call]}, chat("gpt-4o"))
     double = one(tiktoken, {"role": "assistant", "tool_calls": [call, call]}, chat("gpt-4o"))
-    assert double == 2 * single + 12
+    assert double == 2 * single + 10
 
 
 def test_a_custom_chat_call_costs_its_input(tiktoken):
