@@ -148,7 +148,7 @@ async def test_the_store_gets_smaller_and_every_kind_of_model_goes_on_from_it(
     manager = switch_on(summary_role=role, max_context_tokens=4_000, hard_cap_buffer=200)
     session = SQLiteSession("s")
     with LocalOpenAI(looks_up_then_answers, context_window=4_000) as api:
-        for n, kind in enumerate([before] * 4 + [after] * 8):
+        for n, kind in enumerate([before] * 4 + [after] * 10):
             if n == 4:
                 stored = await session.get_items()
                 result = await compact_session(session, rewrite=True)
