@@ -14,7 +14,8 @@ from compact_otel.core.history import Recollection
 from compact_otel.core.items import api_of
 from compact_otel.core.job import Job, Writer
 from compact_otel.core.measure import Scale, name_of
-from compact_otel.core.protocols import ReadableArchive, Summarizer
+from compact_otel.core.policy import limits
+from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext
 from compact_otel.engine.answers import rendered
 from compact_otel.engine.performing import Shared
@@ -46,8 +47,11 @@ def job_of(shared: Shared, request: Request) -> Job:
         policy=policy,
         window=shared.windows.of(call.model, window),
         recall=stored and _can_look_up(call, storage),
-        factor=applied(shared.known.ratio(call.model, name_of(shared.estimator))),
     )
+    if request.trigger == "preflight":
+        scale = replace(scale, estimator=_estimator(shared, memory, scale))
+    ratio = shared.known.ratio(call.model, name_of(scale.estimator))
+    scale = replace(scale, factor=applied(ratio))
     rescue = None
     if request.refused is not None:
         rescue = events.Rescue(
@@ -76,6 +80,20 @@ def job_of(shared: Shared, request: Request) -> Job:
         price=lambda: price_of(call.model),
         count=_counter(request, scale) if config.estimator.exact else None,
     )
+
+
+def _estimator(shared: Shared, memory: Recollection, scale: Scale) -> TokenEstimator:
+    """Return the rough estimator for a call that is small, whatever its bytes turn out to be.
+
+    Only while no vocabulary is loaded; a program that never comes near its window loads none.
+    """
+    exact, rough = scale.estimator, shared.parts.rough
+    if rough is None or getattr(exact, "is_warm", True):
+        return exact
+    bounds = limits(scale.policy, scale.window)
+    known = memory.heard  # files and tools of another server are seen by the provider only
+    most = max(rough.most(memory.items, scale.call), 2 * known.tokens if known else 0)
+    return rough if most < min(bounds.soon or bounds.trigger, bounds.trigger) else exact
 
 
 def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]] | None:

@@ -6,11 +6,15 @@ Imports stand inside the functions: a part that is not used is not loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from compact_otel.config import CompactConfig
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
+
+if TYPE_CHECKING:
+    from compact_otel.estimators.rough import RoughEstimator
 
 
 class Parts:
@@ -34,6 +38,7 @@ class Parts:
     ) -> None:
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
+        self.rough = _rough_estimator() if estimator is None else None
         self.summarizers = _summarizers(summarizer)
         self.storage = _storage(config) if storage is None else storage
         self.exporters = _exporters(config) if exporters is None else tuple(exporters)
@@ -48,6 +53,12 @@ def _default_estimator() -> TokenEstimator:
     from compact_otel.estimators.tiktoken import TiktokenEstimator
 
     return TiktokenEstimator()
+
+
+def _rough_estimator() -> RoughEstimator:
+    from compact_otel.estimators.rough import RoughEstimator
+
+    return RoughEstimator()
 
 
 def _summarizers(first: Summarizer | None) -> tuple[Summarizer, ...]:

@@ -11,6 +11,7 @@ from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.flow import compaction, known_view
 from compact_otel.core.job import FlowResult, Job
 from compact_otel.core.making import failure
+from compact_otel.core.protocols import TokenEstimator
 from compact_otel.core.types import CompactResult
 from compact_otel.engine.ahead import Ahead
 from compact_otel.engine.answers import as_it_came, given_back, untouched
@@ -93,7 +94,7 @@ class Runs:
             return as_it_came(request, error)
 
     async def _flown(self, request: Request, job: Job) -> CompactResult:
-        await self._warm_up()
+        await self._warm_up(job.scale.estimator)
         with self._performing(request, job, blocking=False) as performance:
             try:
                 result = await adrive(compaction(job), performance)
@@ -150,11 +151,11 @@ class Runs:
         except LateError:
             patience.rest(STORAGE, limit)
 
-    async def _warm_up(self) -> None:
+    async def _warm_up(self, estimator: TokenEstimator) -> None:
         """Load a vocabulary in a thread: it takes longer than an event loop should wait."""
         parts, patience = self._shared.parts, self._shared.patience
-        warm_up = getattr(parts.estimator, "warm_up", None)
-        if not callable(warm_up) or getattr(parts.estimator, "is_warm", True):
+        warm_up = getattr(estimator, "warm_up", None)
+        if not callable(warm_up) or getattr(estimator, "is_warm", True):
             return
         limit = _LOADING if parts.has_own_estimator else STEP_LIMIT
         if patience.is_resting(ESTIMATOR):

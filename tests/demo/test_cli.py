@@ -68,7 +68,7 @@ def test_help_waits_for_no_heavy_import():
         (["--turns", "0"], "--turns", "0 turns cannot be played: the session has 53"),
         (["--turns", "-1"], "--turns", "-1 turns cannot be played"),
         (["--turns", "54"], "--turns", "54 turns cannot be played"),
-        (["--turns", "5"], "--turns", "5 turns (5,466 tokens) fit into the window of 10,000"),
+        (["--turns", "5"], "--turns", "5 turns (5,471 tokens) fit into the window of 10,000"),
         (["--api", "realtime"], "--api", "'realtime' is not one of 'responses', 'chat'"),
         (["--live"], "--live", "OPENAI_API_KEY is not set. Set it, or leave --live away"),
     ],
