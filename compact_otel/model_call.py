@@ -149,7 +149,9 @@ def context_of(call: ModelCall) -> CallContext:
     model = call.model
     name = getattr(model, "model", None)
     schema = call.argument("output_schema")
-    choice = getattr(call.argument("model_settings"), "tool_choice", None)
+    settings = call.argument("model_settings")
+    choice = getattr(settings, "tool_choice", None)
+    reasoning = getattr(getattr(settings, "reasoning", None), "context", None)
     instructions = call.argument("system_instructions")
     agent, group = _trace()
     openai = is_a(model, "OpenAIResponsesModel", "OpenAIChatCompletionsModel")
@@ -164,6 +166,7 @@ def context_of(call: ModelCall) -> CallContext:
         ],
         output_schema=None if schema is None or schema.is_plain_text() else schema.json_schema(),
         tool_choice=choice if isinstance(choice, str) else None,
+        reasoning_context=reasoning if isinstance(reasoning, str) else None,
         agent=agent,
         conversation=current_session_id() or group,
     )

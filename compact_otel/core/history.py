@@ -208,7 +208,7 @@ class Recollection:
         """Say whether what is known was counted for the same model, by the same estimator."""
         if known.call is None or self._call is None or known.estimator != self._estimator:
             return False
-        return (known.call.model, known.call.api) == (self._call.model, self._call.api)
+        return _way_of_counting(known.call) == _way_of_counting(self._call)
 
     def _hidden_now(self, tokens: Sequence[int]) -> int:
         """Return the tokens of reasoning that stands in the history by its id only.
@@ -217,7 +217,10 @@ class Recollection:
         the rest is reasoning. The provider drops it with the next user message.
         """
         known = self._known
-        if known is None or not self._grown or newest_user(self.items) >= self._same:
+        if known is None or self._call is None or not self._grown:
+            return 0
+        stays = self._call.reasoning_context == "all_turns"
+        if not stays and newest_user(self.items) >= self._same:
             return 0
         reply = list(takewhile(is_generated, self._new))
         usage = known.usage
@@ -349,6 +352,10 @@ class Recollection:
             short_lived=self.short_lived,
             usage_before=self.usage,
         )
+
+
+def _way_of_counting(call: CallContext) -> tuple[str | None, ...]:
+    return call.model, call.api, call.reasoning_context
 
 
 def _same(one: Checkpoint | None, other: Checkpoint | None) -> bool:

@@ -89,6 +89,8 @@ class CallContext:
             "parameters"}`; hosted tools as `{"type": ...}`.
         output_schema: JSON schema of a structured answer.
         tool_choice: As in the API; a name costs a few tokens.
+        reasoning_context: As in `reasoning.context` of the API: with `all_turns` reasoning stays
+            beyond the next user message. None if it is not set.
         agent: Name of the agent, None if unknown.
         conversation: Session id or trace group id, None if unknown; never made up.
     """
@@ -100,6 +102,7 @@ class CallContext:
     tools: Sequence[Item] = ()
     output_schema: Item | None = None
     tool_choice: str | None = None
+    reasoning_context: str | None = None
     agent: str | None = None
     conversation: str | None = None
 

@@ -18,6 +18,7 @@ from compact_otel.core.policy import limits
 from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext
 from compact_otel.engine.answers import rendered
+from compact_otel.engine.parts import is_warm
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.request import Request
 from compact_otel.prices import price_of
@@ -88,7 +89,7 @@ def _estimator(shared: Shared, memory: Recollection, scale: Scale) -> TokenEstim
     Only while no vocabulary is loaded; a program that never comes near its window loads none.
     """
     exact, rough = scale.estimator, shared.parts.rough
-    if rough is None or getattr(exact, "is_warm", True):
+    if rough is None or is_warm(exact, scale.call.model):
         return exact
     bounds = limits(scale.policy, scale.window)
     known = memory.heard  # files and tools of another server are seen by the provider only

@@ -6,7 +6,7 @@ Imports stand inside the functions: a part that is not used is not loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compact_otel.config import CompactConfig
 from compact_otel.core.measure import name_of
@@ -47,6 +47,27 @@ class Parts:
 def is_own(part: object) -> bool:
     """Say whether a part is one of this package's, which are known not to block."""
     return type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def is_warm(estimator: TokenEstimator, model: str | None) -> bool:
+    """Say whether an estimator counts at once; one that says nothing of it does."""
+    is_warm_for = getattr(estimator, "is_warm_for", None)
+    if callable(is_warm_for):
+        return bool(is_warm_for(model))
+    return bool(getattr(estimator, "is_warm", True))
+
+
+def warm_up(estimator: TokenEstimator, model: str | None) -> None:
+    """Load what an estimator needs for a model; may take a while.
+
+    Raises:
+        Exception: Whatever the estimator raises.
+    """
+    load: Any = getattr(estimator, "warm_up", None)
+    if callable(getattr(estimator, "is_warm_for", None)):
+        load(model)
+    elif callable(load):
+        load()
 
 
 def _default_estimator() -> TokenEstimator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine, Hashable
+from functools import partial
 from typing import Any
 
 from compact_otel.core.errors import InsufficientBudget
@@ -18,6 +19,7 @@ from compact_otel.engine.answers import as_it_came, given_back, untouched
 from compact_otel.engine.driver import StuckError, adrive, drive
 from compact_otel.engine.flights import Flights
 from compact_otel.engine.jobs import is_observed, is_off, job_of, writers_of
+from compact_otel.engine.parts import is_warm, warm_up
 from compact_otel.engine.performing import (
     ESTIMATOR,
     STEP_LIMIT,
@@ -94,7 +96,7 @@ class Runs:
             return as_it_came(request, error)
 
     async def _flown(self, request: Request, job: Job) -> CompactResult:
-        await self._warm_up(job.scale.estimator)
+        await self._warm_up(job.scale.estimator, job.scale.call.model)
         with self._performing(request, job, blocking=False) as performance:
             try:
                 result = await adrive(compaction(job), performance)
@@ -151,16 +153,15 @@ class Runs:
         except LateError:
             patience.rest(STORAGE, limit)
 
-    async def _warm_up(self, estimator: TokenEstimator) -> None:
+    async def _warm_up(self, estimator: TokenEstimator, model: str | None) -> None:
         """Load a vocabulary in a thread: it takes longer than an event loop should wait."""
         parts, patience = self._shared.parts, self._shared.patience
-        warm_up = getattr(estimator, "warm_up", None)
-        if not callable(warm_up) or getattr(estimator, "is_warm", True):
+        if is_warm(estimator, model):
             return
         limit = _LOADING if parts.has_own_estimator else STEP_LIMIT
         if patience.is_resting(ESTIMATOR):
             return
         try:
-            await WORKERS.arun(warm_up, limit)
+            await WORKERS.arun(partial(warm_up, estimator, model), limit)
         except LateError:
             patience.rest(ESTIMATOR, limit)

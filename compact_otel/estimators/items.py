@@ -71,7 +71,7 @@ def item_tokens(
             tokens.append(_encrypted_tokens(item, unused=830, per_token=7.3))
         else:
             tokens.append(price.other(item))
-    if reasoning:
+    if reasoning and call.reasoning_context != "all_turns":
         last_user = _last_user(items)
         for index in reasoning:
             if index < last_user:

@@ -54,15 +54,19 @@ class TiktokenEstimator:
     @property
     def is_warm(self) -> bool:
         """Whether the vocabulary of today's models is loaded, so that nothing here takes long."""
-        return vocabulary.is_loaded()
+        return self.is_warm_for(None)
 
-    def warm_up(self) -> None:
-        """Load the vocabulary of today's models if it is not loaded yet.
+    def is_warm_for(self, model: str | None) -> bool:
+        """Say the same of a model; those of 2023 have another vocabulary."""
+        return vocabulary.is_loaded(understood(model).encoding)
+
+    def warm_up(self, model: str | None = None) -> None:
+        """Load the vocabulary of a model, None for one of today, if it is not loaded yet.
 
         Raises:
             RuntimeError: If the installed package is damaged; every count then raises it too.
         """
-        vocabulary.o200k()
+        vocabulary.encoding(understood(model).encoding)
 
     def count_text(self, text: str) -> int:
         """Return the tokens of a text by itself, for a model of today."""

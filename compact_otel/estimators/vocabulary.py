@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compact_otel.forks import mutex
+from compact_otel.forks import LOADING_S, mutex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,7 @@ CL100K = Published(
 )
 PUBLISHED = {vocabulary.name: vocabulary for vocabulary in (O200K, CL100K)}
 
-_loading = mutex()
+_loading = mutex(LOADING_S)
 _loaded: dict[str, Encoding] = {}
 
 

@@ -254,3 +254,31 @@ async def test_a_refusal_that_names_the_count_is_believed(provider_of):
     fresh = [user("something else " * 200)]
     later = provider.look(fresh, session="new")
     assert later.tokens_after == pytest.approx(2 * provider.tokens(fresh), rel=0.01)
+
+
+# Reasoning that only the provider sees.
+
+
+STEP = [
+    {"type": "reasoning", "id": "rs_1", "summary": []},
+    {"type": "function_call", "name": "go", "arguments": "{}", "call_id": "c1"},
+    {"type": "function_call_output", "call_id": "c1", "output": "done"},
+]
+
+
+@pytest.mark.parametrize(("context", "stays"), [(None, False), ("all_turns", True)])
+def test_what_the_model_wrote_and_nobody_sees_is_counted_as_long_as_it_is_there(
+    provider_of, context, stays
+):
+    provider = provider_of()
+    provider._call = CallContext(model="m", reasoning_context=context)
+    question = [user("why " * 50)]
+    provider.answer(question, output_tokens=900)
+    thought = [*question, *STEP]
+    result = provider.look(thought)
+    hidden = result.tokens_after - provider.tokens(thought)
+    assert 850 < hidden < 900
+    provider._made.heard("s", result.history_key, Usage(input_tokens=result.tokens_after))
+    asked_again = [*thought, user("and now?")]
+    left = provider.look(asked_again).tokens_after - provider.tokens(asked_again)
+    assert left == (hidden if stays else 0)

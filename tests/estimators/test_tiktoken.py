@@ -5,6 +5,7 @@ carries over to other requests is measured in `test_accuracy`.
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -305,6 +306,8 @@ def test_reasoning_costs_by_its_length_and_nothing_before_the_last_user_message(
     assert tiktoken.count_items([*loop, QUESTION], GPT_5)[1] == 0
     assert tiktoken.count_items([*loop, QUESTION, reasoning], GPT_5)[5] == 200
     assert tiktoken.count_items(loop, chat("gpt-5"))[1] == 0
+    kept = replace(GPT_5, reasoning_context="all_turns")
+    assert tiktoken.count_items([*loop, QUESTION], kept)[1] == 200
 
 
 def test_short_reasoning_never_costs_less_than_nothing(tiktoken):

@@ -66,7 +66,9 @@ class Estimator(TiktokenEstimator):
 
 class Cold(TiktokenEstimator):
     warm_up = staticmethod(hangs)
-    is_warm = False
+
+    def is_warm_for(self, model):
+        return False
 
 
 def agent_of(url):

@@ -44,7 +44,7 @@ async def test_one_that_does_not_get_warm(fault, api, bench):
     bench.hurry("step")
     warm_up = bench.hang if fault == "hangs" else raises()
     estimator = sabotaged(TiktokenEstimator, warm_up=warm_up)
-    type(estimator).is_warm = False
+    type(estimator).is_warm_for = lambda _self, _model: False
     bench.switch_on(EARLY, estimator=estimator)
     with_us, seconds = await timed(answer(api))
     assert with_us == without_us
