@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from compact_otel.manager import CompactManager
     from compact_otel.recall import recall_tool
     from compact_otel.sdk_sessions import compact_session, compact_session_sync, status
+    from compact_otel.summarizers.openai import OpenAISummarizer
 
 __all__ = [
     "CompactConfig",
@@ -43,6 +44,7 @@ __all__ = [
     "Exporter",
     "InsufficientBudget",
     "Message",
+    "OpenAISummarizer",
     "StorageAdapter",
     "StorageError",
     "Summarizer",
@@ -78,6 +80,7 @@ _HOMES = {
     "core.types": ("CompactResult", "Message"),
     "manager": ("CompactManager",),
     "recall": ("recall_tool",),
+    "summarizers.openai": ("OpenAISummarizer",),
     "sdk_sessions": ("compact_session", "compact_session_sync", "status"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

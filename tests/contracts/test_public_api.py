@@ -16,6 +16,7 @@ NAMES = {
     "Exporter",
     "InsufficientBudget",
     "Message",
+    "OpenAISummarizer",
     "StorageAdapter",
     "StorageError",
     "Summarizer",

@@ -21,6 +21,7 @@ from tests.paths.test_agents import PAGES, read, reads_page_after_page
 
 ways = pytest.mark.parametrize("way", ["run", "run_streamed"])
 TOO_SMALL = WINDOW // 2  # for the pages of one customer, which a run reads
+LARGE_ENOUGH = WINDOW + 64 * PAGES  # what the model reasons on the way counts, too
 ANSWER = f"I read {PAGES} pages of alpha."
 
 
@@ -60,7 +61,8 @@ async def test_what_its_session_compacts_is_sent_as_without_us(way, mode, observ
     """The calls come into the range in which we would compact, and fit."""
     runs = []
     for _ in range(2):
-        with LocalOpenAI(reads_page_after_page, context_window=WINDOW) as api, observed.program():
+        api = LocalOpenAI(reads_page_after_page, context_window=LARGE_ENOUGH)
+        with api, observed.program():
             items = await read_twice(api, way, compacting(mode))
         runs.append(seen(api))
         assert [item["type"] for item in items] == ["message", "message", "compaction"]
