@@ -178,7 +178,6 @@ def _measured(job: Job, view: View) -> Measured:
         counts=counts,
         fixed=fixed,
         instructions=job.memory.instructions,
-        hidden=job.memory.hidden,
         truth=job.memory.truth,
     )
 

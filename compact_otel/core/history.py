@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
@@ -49,8 +49,8 @@ class History:
         expected: The same as the provider was taken to count them.
         anchor: What the provider counted for an earlier call of which this one is a continuation.
         base: The same for the call from which on growth is observed.
-        hidden: Tokens of the reasoning since the last user message that stands in the history by
-            its id only: the provider has its text and counts it.
+        hidden: Tokens of reasoning that stands in the history by its id only, as the provider has
+            its text, by the index of its item. They are in `tokens`.
     """
 
     items: list[Any]
@@ -71,7 +71,7 @@ class History:
     expected: int = 0
     anchor: Truth | None = None
     base: Truth | None = None
-    hidden: int = 0
+    hidden: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def truth(self) -> Truth | None:
@@ -123,7 +123,6 @@ class Recollection:
 
     Attributes:
         items: The history as mappings to read; a list of our own.
-        hidden: Tokens of reasoning that only the provider sees; known when the call is counted.
     """
 
     def __init__(self, items: Sequence[Any], known: History | None) -> None:
@@ -140,7 +139,7 @@ class Recollection:
         self._tokens: list[int] | None = None
         self._call: CallContext | None = None
         self._estimator = ""
-        self.hidden = 0
+        self._hidden: Mapping[int, int] = {}
         self._fixed: FixedTokens | None = None
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
@@ -210,26 +209,6 @@ class Recollection:
             return False
         return _way_of_counting(known.call) == _way_of_counting(self._call)
 
-    def _hidden_now(self, tokens: Sequence[int]) -> int:
-        """Return the tokens of reasoning that stands in the history by its id only.
-
-        What the model wrote for the call before is known, and what can be seen of it is counted:
-        the rest is reasoning. The provider drops it with the next user message.
-        """
-        known = self._known
-        if known is None or self._call is None or not self._grown:
-            return 0
-        stays = self._call.reasoning_context == "all_turns"
-        if not stays and newest_user(self.items) >= self._same:
-            return 0
-        reply = list(takewhile(is_generated, self._new))
-        usage = known.usage
-        reasoned = any(item.get("type") == "reasoning" for item in reply)
-        if not reasoned or usage is None or not usage.is_context:
-            return known.hidden
-        seen = sum(tokens[self._same : self._same + len(reply)])
-        return known.hidden + max(0, usage.output_tokens - seen)
-
     def count(self, scale: Scale) -> tuple[list[int], FixedTokens]:
         """Return the tokens of each item, and those beside them.
 
@@ -241,13 +220,35 @@ class Recollection:
         start = self._unsettled(scale)
         tokens = known.tokens[:start] if known is not None and known.tokens is not None else []
         tokens += scale.items(self.items[len(tokens) :])
+        self._hidden = self._hidden_now(tokens)
+        for index, more in self._hidden.items():
+            if index >= start:
+                tokens[index] += more
         self._tokens = tokens
-        self.hidden = self._hidden_now(tokens)
         if known is None or known.call != scale.call or known.estimator != self._estimator:
             self._fixed = scale.fixed()
         else:
             self._fixed = known.fixed or scale.fixed()
         return tokens, self._fixed
+
+    def _hidden_now(self, tokens: Sequence[int]) -> Mapping[int, int]:
+        """Return the tokens of reasoning that the history holds by its id only, by index.
+
+        What the model wrote for the call before is known, and what can be seen of it is counted:
+        the rest is reasoning. The provider drops it with the next user message.
+        """
+        known, call = self._known, self._call
+        if known is None or call is None or not self._grown:
+            return {}
+        if call.reasoning_context != "all_turns" and newest_user(self.items) >= self._same:
+            return {}
+        reply = list(takewhile(is_generated, self._new))
+        reasoned = [n for n, item in enumerate(reply) if item.get("type") == "reasoning"]
+        usage = known.usage
+        if not reasoned or usage is None or not usage.is_context:
+            return known.hidden
+        seen = sum(tokens[self._same : self._same + len(reply)])
+        return {**known.hidden, self._same + reasoned[-1]: max(0, usage.output_tokens - seen)}
 
     def _unsettled(self, scale: Scale) -> int:
         """Return the index of the first item whose tokens have to be counted (again).
@@ -333,7 +334,7 @@ class Recollection:
             expected=expected,
             anchor=(truth := self.truth),
             base=None if truth is None or self._known is None else self._known.base,
-            hidden=self.hidden,
+            hidden=self._hidden,
         )
 
     def compacted(self, checkpoint: Checkpoint, *, counted: int) -> History:

@@ -61,7 +61,7 @@ def planned(job: Job, state: Measured, limits: Limits) -> Planned | None:
         job.scale.policy,
         limits,
         trigger=job.trigger,
-        fixed_tokens=state.fixed.total + state.scale.calibrated(state.hidden),
+        fixed_tokens=state.fixed.total,
         frame_tokens=frame_tokens,
         previous_tokens=state.summary_tokens,
     )

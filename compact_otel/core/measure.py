@@ -101,8 +101,7 @@ class Measured:
         counts: Tokens of each item of `items` as the estimator counts, also of those that do not
             go out.
         counted_fixed: Tokens beside the items, as the estimator counts.
-        hidden: Tokens of reasoning that stands in the call by its id only, so no estimator sees it.
-        counted: Tokens of the call, as the estimator counts, and what is hidden.
+        counted: Tokens of the call, as the estimator counts.
         instructions: Indices of the system and developer messages.
         summary_tokens: Tokens of the view's summary, 0 without one.
         total: Tokens of the call.
@@ -115,7 +114,6 @@ class Measured:
     view: View
     counts: Sequence[int]
     counted_fixed: FixedTokens
-    hidden: int
     counted: int
     instructions: Sequence[int]
     summary_tokens: int
@@ -144,7 +142,6 @@ class Measured:
             counts=self.counts,
             fixed=self.counted_fixed,
             instructions=self.instructions,
-            hidden=self.hidden,
         )
 
     @classmethod
@@ -157,7 +154,6 @@ class Measured:
         counts: Sequence[int],
         fixed: FixedTokens,
         instructions: Sequence[int],
-        hidden: int = 0,
         truth: Truth | None = None,
     ) -> Measured:
         """Add up a view whose items are counted.
@@ -169,7 +165,6 @@ class Measured:
             counts: Tokens of each item, as the estimator counts.
             fixed: Tokens beside them, as the estimator counts.
             instructions: Indices of the system and developer messages.
-            hidden: Tokens of reasoning that no estimator sees.
             truth: What the provider counted for the beginning of this view, None if unknown.
 
         Raises:
@@ -178,7 +173,7 @@ class Measured:
         summary = 0 if view.summary is None else scale.counted_summary(view.version, view.summary)
         is_whole = len(view.kept) == len(counts)  # as nearly always
         kept = counts if is_whole else map(counts.__getitem__, view.kept)
-        counted = fixed.total + summary + sum(kept) + hidden
+        counted = fixed.total + summary + sum(kept)
         if truth is not None:
             scale = replace(scale, factor=factor(counted, truth, scale.factor))
         return cls(
@@ -187,7 +182,6 @@ class Measured:
             view=view,
             counts=counts,
             counted_fixed=fixed,
-            hidden=hidden,
             counted=counted,
             instructions=instructions,
             summary_tokens=scale.calibrated(summary),
@@ -264,7 +258,7 @@ class Measured:
 
     @property
     def _history(self) -> int:
-        counted = self.counted_fixed.total + sum(self.counts) + self.hidden
+        counted = self.counted_fixed.total + sum(self.counts)
         return round(counted * self.scale.factor)
 
     def _kept_instructions(self) -> Sequence[int]:
