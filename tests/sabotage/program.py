@@ -53,8 +53,10 @@ def looks_up_then_answers(request):
     """Play a model that calls a tool after each question and answers from its output."""
     newest = request.items[-1]
     if newest.get("role") == "user":
-        return Step(calls=[("look_up", {"question": request.newest_user_text})], reasoning=True)
-    return Step(f"The record says: {str(newest.get('output'))[:60]}", reasoning=True)
+        asked = [("look_up", {"question": request.newest_user_text})]
+        return Step(calls=asked, reasoning=True, reasoning_tokens=0)
+    said = f"The record says: {str(newest.get('output'))[:60]}"
+    return Step(said, reasoning=True, reasoning_tokens=0)
 
 
 def client_of(base_url):
