@@ -128,6 +128,8 @@ class Recollection:
     def __init__(self, items: Sequence[Any], known: History | None) -> None:
         self._known = known
         self.items, self._same = _read(items, known)
+        # Whether this is the known history, with or without something behind it.
+        self._grown = known is not None and self._same == len(known.items)
         keys = [] if known is None else known.keys
         self.keys = prefix_keys(self.items, keys if self._grown else keys[: self._same])
         self._new = self.items[self._same :]
@@ -144,11 +146,6 @@ class Recollection:
         self._checkpoint: Checkpoint | None = None
         self._generation = -1
         self._unfit = False
-
-    @property
-    def _grown(self) -> bool:
-        """Whether this is the known history, with or without something behind it."""
-        return self._known is not None and self._same == len(self._known.items)
 
     @property
     def _continued(self) -> bool:

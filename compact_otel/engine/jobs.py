@@ -14,7 +14,7 @@ from compact_otel.core.history import Recollection
 from compact_otel.core.items import api_of
 from compact_otel.core.job import Job, Writer
 from compact_otel.core.measure import Scale, name_of
-from compact_otel.core.policy import limits
+from compact_otel.core.policy import Limits, limits
 from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext
 from compact_otel.engine.answers import rendered
@@ -42,17 +42,18 @@ def job_of(shared: Shared, request: Request) -> Job:
         # The window is unknown but for what it did not hold, and there is one attempt left.
         policy = replace(policy, target_pct=policy.target_pct / 2)
     stored = storage is not None and not is_observed(shared, request)
+    estimator = shared.estimator
+    believed = shared.windows.of(call.model, window)
+    if request.trigger == "preflight" and not is_warm(estimator, call.model):
+        estimator = _while_cold(shared, memory, call, limits(policy, believed))
     scale = Scale(
-        estimator=shared.estimator,
+        estimator=estimator,
         call=call,
         policy=policy,
-        window=shared.windows.of(call.model, window),
+        window=believed,
         recall=stored and _can_look_up(call, storage),
+        factor=applied(shared.known.ratio(call.model, name_of(estimator))),
     )
-    if request.trigger == "preflight":
-        scale = replace(scale, estimator=_estimator(shared, memory, scale))
-    ratio = shared.known.ratio(call.model, name_of(scale.estimator))
-    scale = replace(scale, factor=applied(ratio))
     rescue = None
     if request.refused is not None:
         rescue = events.Rescue(
@@ -83,18 +84,20 @@ def job_of(shared: Shared, request: Request) -> Job:
     )
 
 
-def _estimator(shared: Shared, memory: Recollection, scale: Scale) -> TokenEstimator:
+def _while_cold(
+    shared: Shared, memory: Recollection, call: CallContext, bounds: Limits
+) -> TokenEstimator:
     """Return the rough estimator for a call that is small, whatever its bytes turn out to be.
 
     Only while no vocabulary is loaded; a program that never comes near its window loads none.
     """
-    exact, rough = scale.estimator, shared.parts.rough
-    if rough is None or is_warm(exact, scale.call.model):
-        return exact
-    bounds = limits(scale.policy, scale.window)
+    rough = shared.parts.rough
+    if rough is None:
+        return shared.estimator
     known = memory.heard  # files and tools of another server are seen by the provider only
-    most = max(rough.most(memory.items, scale.call), 2 * known.tokens if known else 0)
-    return rough if most < min(bounds.soon or bounds.trigger, bounds.trigger) else exact
+    most = max(rough.most(memory.items, call), 2 * known.tokens if known else 0)
+    small = most < min(bounds.soon or bounds.trigger, bounds.trigger)
+    return rough if small else shared.estimator
 
 
 def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]] | None:
