@@ -138,7 +138,9 @@ class _Prices:
                 tokens += self.content(refusal)
             if calls := item.get("tool_calls"):
                 return self._chat_calls(calls) + (tokens and tokens + self._framing.assistant)
-            return tokens + self._framing.assistant
+            # An empty one in front of a call is how older SDKs store a streamed answer of Chat; it
+            # is not sent.
+            return tokens and tokens + self._framing.assistant
         if role == "tool":
             return tokens + self._framing.output
         if role is None:
