@@ -157,7 +157,7 @@ class Windows:
         if listed is not None:
             return listed
         if model is not None and TABLE.load().is_alive():
-            return _UNKNOWN  # for now
+            return _UNKNOWN  # and no warning before the table of prices is there to be asked
         found = None if model is None or TABLE.module is None else _priced(TABLE.module, model)
         if found is not None:
             return found

@@ -45,4 +45,6 @@ def _check(name: str, part: object, kind: type) -> None:
     members = sorted({*vars(kind), *kind.__annotations__})
     missing = [f"`{name}`" for name in members if name[0] != "_" and not hasattr(part, name)]
     lacks = f", which has no {' and no '.join(missing)}" if missing else ""
-    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}")
+    way_out = f"; for a model of OpenAI use OpenAISummarizer({part!r})"
+    hint = way_out if kind is Summarizer and isinstance(part, str) else ""
+    raise ConfigError(f"need a {kind.__name__} in `{name}`, got {type(part).__name__}{lacks}{hint}")

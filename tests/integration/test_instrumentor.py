@@ -405,6 +405,8 @@ def test_instrument_imports_nothing_of_the_sdk_and_still_catches_it():
 def test_a_part_that_does_not_fit_is_an_error_that_names_what_it_lacks():
     with pytest.raises(ConfigError, match="need a TokenEstimator in `estimator`, got object"):
         compact_otel.instrument(estimator=object())
+    with pytest.raises(ConfigError, match=r"use OpenAISummarizer\('gpt-4o'\)"):
+        compact_otel.instrument(summarizer="gpt-4o")
     with pytest.raises(ConfigError, match="which has no `load_checkpoints` and no `name`"):
         compact_otel.instrument(storage=object())
     assert active_manager() is None
