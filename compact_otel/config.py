@@ -67,12 +67,25 @@ class SummarizerConfig:
     Attributes:
         timeout: Seconds after which the next summariser in line is asked. One that hung is left
             out for a minute.
+        verify: Whether what a summariser wrote is held against the facts of what goes, and what is
+            missing put back in a ledger under it.
+        facts_floor: Below this share of the facts (by weight, as it was written) the summariser is
+            asked once more, with what it left out named; 0: never. One that needs no model is not
+            asked again.
+        ledger_pct: Share of the summary's tokens that a summariser leaves to the ledger.
     """
 
     timeout: float = 60.0
+    verify: bool = True
+    facts_floor: float = 0.5
+    ledger_pct: float = 0.4
 
     def __post_init__(self) -> None:
         _seconds("summarizer.timeout", self.timeout)
+        if not isinstance(self.verify, bool):
+            raise ConfigError(f"need true or false in `summarizer.verify`, got {self.verify!r}")
+        _share("summarizer.facts_floor", self.facts_floor, most=1.0)
+        _share("summarizer.ledger_pct", self.ledger_pct, most=0.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +350,11 @@ def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
 def _seconds(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ConfigError(f"need seconds > 0 in `{name}`, got {value!r}")
+
+
+def _share(name: str, value: object, *, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ConfigError(f"need 0 <= `{name}` <= {most:g}, got {value!r}")
 
 
 def _unknown(name: str, valid: list[str], section: str = "") -> str:

@@ -6,10 +6,10 @@ does not apply and is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from compact_otel.core.types import TriggerType
+from compact_otel.core.types import Coverage, TriggerType
 
 Stage = Literal["estimate", "decide", "summarize", "assemble", "verify", "archive"]
 FailureFallback = Literal[
@@ -110,7 +110,12 @@ class PolicyApplied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryCreated(Event):
-    """A summary was made of `input_messages` items that go; `prepared` if ahead of time."""
+    """A summary was made of `input_messages` items that go; `prepared` if ahead of time.
+
+    The facts are those that a summary of this size should hold: how many there are, how many stood
+    in what the summariser wrote, and how many stand in the summary. `coverage_before` and
+    `coverage_after` are the same as shares, by weight. None where they were not looked at.
+    """
 
     summary_id: str
     version: int
@@ -121,7 +126,25 @@ class SummaryCreated(Event):
     input_tokens: int
     tokens: int
     compression_ratio: float
+    facts_found: int | None = None
+    facts_in_prose: int | None = None
+    facts_kept: int | None = None
+    coverage_before: float | None = None
+    coverage_after: float | None = None
     prepared: bool | None = None
+
+    def covering(self, coverage: Coverage | None) -> SummaryCreated:
+        """Return the record with what the summary holds, as far as that is known."""
+        if coverage is None:
+            return self
+        return replace(
+            self,
+            facts_found=coverage.facts,
+            facts_in_prose=coverage.facts_before,
+            facts_kept=coverage.facts_after,
+            coverage_before=coverage.before,
+            coverage_after=coverage.after,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ The algorithm exists once; who drives it decides whether it waits in a thread or
   that is so;
 * `CountExactly`: let the provider count a view; answer its tokens;
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
+* `VerifyFacts`: put back into a summary what it lacks; answer a `Repaired`;
 * `SaveTranscript`: store the history as it was; answer an `ArchiveReceipt`;
 * `SaveSummary`, `SaveCheckpoint`: store what came out; answer None.
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View
+from compact_otel.core.facts import Facts
 from compact_otel.core.history import History, Recollection
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale
@@ -36,6 +37,20 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """How what a summariser wrote is held against the facts of what goes.
+
+    Attributes:
+        floor: Below this coverage it is asked once more, with what it left out named, and its prose
+            gives way where there is no room for both.
+        ledger_pct: Share of the summary's tokens that it leaves to what is put back.
+    """
+
+    floor: float
+    ledger_pct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What a compaction is asked to do, with everything it may use.
 
@@ -55,6 +70,7 @@ class Job:
         rescue: What the provider refused, if this is a second attempt.
         price: Returns what the model's input costs, None if it is not known.
         count: Lets the provider count the tokens of a view; None if it cannot be asked.
+        checks: How summaries are verified, None if they are used as they were written.
     """
 
     items: Sequence[Item]
@@ -72,6 +88,7 @@ class Job:
     rescue: events.Rescue | None = None
     price: Callable[[], Price | None] = lambda: None
     count: Callable[[View], Awaitable[int]] | None = None
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +131,15 @@ class Summarize:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyFacts:
+    """Put back into a summary's text what it lacks; answer a `Repaired`."""
+
+    facts: Facts
+    text: str
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
 class SaveTranscript:
     """Store the history as it is before the compaction."""
 
@@ -140,6 +166,7 @@ Effect = (
     | Claim
     | CountExactly
     | Summarize
+    | VerifyFacts
     | SaveTranscript
     | SaveSummary
     | SaveCheckpoint

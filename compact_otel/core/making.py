@@ -6,7 +6,7 @@ Nothing here is stored or put into force: `core.flow` does that, now or when the
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compact_otel.core import events
@@ -18,12 +18,13 @@ from compact_otel.core.errors import (
     SummaryError,
     VerificationError,
 )
+from compact_otel.core.facts import Facts, Repaired, Verified
 from compact_otel.core.items import is_protected, label_of
-from compact_otel.core.job import Effect, Job, Summarize
+from compact_otel.core.job import Effect, Job, Summarize, VerifyFacts
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan
 from compact_otel.core.summary import Made, ask, usable
-from compact_otel.core.types import Checkpoint, SummaryRequest
+from compact_otel.core.types import Checkpoint, Summary, SummaryRequest
 from compact_otel.core.verify import verify
 
 
@@ -128,13 +129,17 @@ def _summary(
     """Get a summary that can be used, None if nobody gives one and `instead` is to be done."""
     ident = job.new_id()
     asked = attempts if request.max_tokens >= SMALLEST_SUMMARY else ()
+    facts = Facts(request)
     for attempt in asked:
+        prose = _prose_of(job, request, attempt)
         try:
-            summary = usable((yield Summarize(request, attempt)), request)
+            summary = usable((yield Summarize(prose, attempt)), prose)
         except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
             last = attempt == asked[-1]
             yield failure("summarize", error, instead if last else "extractive")
             continue
+        summary = yield from _verified(job, facts, prose, attempt, summary)
+        coverage = summary.coverage if isinstance(summary, Verified) else None
         tokens = request.count_text(summary.text)
         created = events.SummaryCreated(
             summary_id=ident,
@@ -146,12 +151,59 @@ def _summary(
             input_tokens=source_tokens,
             tokens=tokens,
             compression_ratio=tokens / max(1, source_tokens),
-        )
+        ).covering(coverage)
         yield created
         return Made(
-            text=summary.text, version=version, id=ident, created=created, planned=attempt == 0
+            text=summary.text,
+            version=version,
+            id=ident,
+            created=created,
+            planned=attempt == 0,
+            coverage=coverage,
         )
     return None
+
+
+def _prose_of(job: Job, request: SummaryRequest, attempt: int) -> SummaryRequest:
+    """Return what a summariser is asked for: less than there is room for, if facts follow."""
+    if job.checks is None or job.writers[attempt].immediate:
+        return request
+    share = int(request.max_tokens * (1 - job.checks.ledger_pct))
+    return replace(request, max_tokens=max(SMALLEST_SUMMARY, share))
+
+
+def _verified(
+    job: Job, facts: Facts, prose: SummaryRequest, attempt: int, summary: Summary
+) -> Generator[Effect, Any, Summary]:
+    """Return a summary that holds the facts; as it was written if they cannot be checked."""
+    if job.checks is None or isinstance(summary, Verified):
+        return summary
+    floor = job.checks.floor
+    try:
+        best = _repaired((yield VerifyFacts(facts, summary.text, floor)), summary)
+        complete = best.coverage.facts_after == best.coverage.facts
+        if complete or best.coverage.before >= floor or job.writers[attempt].immediate:
+            return best
+        too_little = SummaryError(_LEFT_OUT, reason="low_coverage")
+        yield failure("verify", too_little, "retry_facts", _LEFT_OUT)
+        missing = facts.missing(summary.text, _MOST_NAMED)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a summary
+        yield failure("verify", error, "passthrough", _UNCHECKED)
+        return summary
+    try:
+        again = usable((yield Summarize(replace(prose, missing=missing), attempt)), prose)
+        if not isinstance(again, Verified):
+            again = _repaired((yield VerifyFacts(facts, again.text, floor)), again)
+    except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
+        yield failure("summarize", error, "passthrough", _NOT_AGAIN)
+        return best
+    return max(best, again, key=lambda each: (each.coverage.after, each.coverage.before))
+
+
+def _repaired(answer: Any, summary: Summary) -> Verified:
+    if not isinstance(answer, Repaired):
+        raise TypeError(f"need a Repaired, got {type(answer).__name__}")
+    return Verified(answer.text, model=summary.model, coverage=answer.coverage)
 
 
 def check_size(before: Measured, after: Measured) -> None:
@@ -259,14 +311,35 @@ def circuit_open() -> events.Failure:
     )
 
 
+_MOST_NAMED = 40
+"""Facts that are named to a summariser that is asked once more."""
+
+_LEFT_OUT = "the summary left out too many facts, so it is asked for once more with them named"
+_UNCHECKED = "the facts of a summary could not be checked, so it is used as it was written"
+_NOT_AGAIN = "the summary was asked for once more in vain, so the first one is used"
+
+
 def failure(
-    stage: events.Stage, error: Exception, fallback: events.FailureFallback
+    stage: events.Stage,
+    error: Exception,
+    fallback: events.FailureFallback,
+    message: str | None = None,
 ) -> events.Failure:
-    """Return what went wrong as an event; nothing of the error's own text is in it."""
+    """Return what went wrong as an event; nothing of the error's own text is in it.
+
+    Args:
+        stage: Where.
+        error: What.
+        fallback: What happens instead.
+        message: A sentence of ours, None for that of the stage.
+    """
     if isinstance(error, SummaryError | BrokenOffError):
         reason = error.reason
     else:
         reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
     return events.Failure(
-        stage=stage, fallback=fallback, error_type=reason, message=_SENTENCES[stage]
+        stage=stage,
+        fallback=fallback,
+        error_type=reason,
+        message=_SENTENCES[stage] if message is None else message,
     )

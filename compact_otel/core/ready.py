@@ -49,6 +49,7 @@ def ready(job: Job, state: Measured) -> Compaction | None:
             id=found.summary_id,
             created=_created(found, found.ahead),
             planned=True,
+            coverage=found.ahead.coverage,
         ),
         dropped=[index for index in state.view.kept if index not in staying],
     )
@@ -71,6 +72,7 @@ def ahead_of(done: Compaction, created: events.SummaryCreated) -> Ahead:
         tokens=created.tokens,
         input_messages=created.input_messages,
         input_tokens=created.input_tokens,
+        coverage=done.made.coverage,
     )
 
 
@@ -86,7 +88,7 @@ def _created(checkpoint: Checkpoint, ahead: Ahead) -> events.SummaryCreated:
         tokens=ahead.tokens,
         compression_ratio=ahead.tokens / max(1, ahead.input_tokens),
         prepared=True,
-    )
+    ).covering(ahead.coverage)
 
 
 def _plan(state: Measured, ahead: Ahead, staying: Container[int]) -> Plan:

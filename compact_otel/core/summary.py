@@ -12,7 +12,7 @@ from compact_otel.core.errors import SummaryError
 from compact_otel.core.events import SummaryCreated
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import Plan
-from compact_otel.core.types import Item, Summary, SummaryRequest
+from compact_otel.core.types import Coverage, Item, Summary, SummaryRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Made:
         id: Random id, for telemetry.
         created: The event that tells of it, None if the text is only a note that items are gone.
         planned: Whether the summariser that was to write it did.
+        coverage: What it holds of the facts of what goes, None if that was not looked at.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Made:
     id: str
     created: SummaryCreated | None
     planned: bool
+    coverage: Coverage | None = None
 
     @classmethod
     def note(cls, request: SummaryRequest, version: int, ident: str) -> Made:

@@ -170,6 +170,9 @@ class SummaryRequest:
         max_tokens: The longest answer, by `count_text`.
         count_text: Tokens of a text, as the estimator in force counts them.
         note: What the caller said when compacting by hand, None otherwise.
+        missing: What the summariser's last answer to the same request lacked, as `entity: attribute
+            value`, most important first; empty the first time. It may quote the conversation, so
+            it is data, too.
     """
 
     items: Sequence[Item]
@@ -179,6 +182,7 @@ class SummaryRequest:
     max_tokens: int = 4000
     count_text: Callable[[str], int] = len
     note: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,26 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of the salient facts of what goes a summary holds.
+
+    Attributes:
+        facts: Salient facts that stood only in what goes; no more than a summary of this size can
+            hold.
+        facts_before: Those that the summary held as it was written.
+        facts_after: Those that it holds as it is used.
+        before: The share of them that it held as it was written, by weight, 0 to 1.
+        after: The share that it holds as it is used.
+    """
+
+    facts: int
+    facts_before: int
+    facts_after: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
     """What is to be told of a compaction that was made ahead of time when it is put into force.
 
@@ -208,6 +232,7 @@ class Ahead:
         tokens: Tokens of the summary.
         input_messages: Items it was made of.
         input_tokens: Tokens of those.
+        coverage: What the summary holds, None if that was not looked at.
     """
 
     step: int
@@ -218,6 +243,30 @@ class Ahead:
     tokens: int
     input_messages: int
     input_tokens: int
+    coverage: Coverage | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ahead:
+        """Read what `asdict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: If the data is not such a record.
+        """
+        coverage = data.get("coverage")  # records of a first version have none
+        record = cls(
+            **{**data, "coverage": None if coverage is None else Coverage(**coverage)},
+        )
+        counts = {name: getattr(record, name) for name in cls.__slots__ if name != "coverage"}
+        names = (counts.pop("summarizer"), counts.pop("writer") or "")
+        if record.coverage is not None:
+            figures = asdict(record.coverage)
+            shares = (figures.pop("before"), figures.pop("after"))
+            counts.update(figures)
+            if not all(isinstance(share, float) and 0 <= share <= 1 for share in shares):
+                raise ValueError("not a record of a summary's coverage")
+        if not all(map(_is_int, counts.values())) or not all(isinstance(n, str) for n in names):
+            raise TypeError("not a record of a compaction ahead of time")
+        return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +312,7 @@ class Checkpoint:
         """
         values = {name: data[name] for name in cls.__slots__ if name != "ahead"}
         ahead = data.get("ahead")  # records of a first version have none
-        record = cls(**values, ahead=None if ahead is None else Ahead(**ahead))
+        record = cls(**values, ahead=None if ahead is None else Ahead.from_dict(ahead))
         kept = tuple(record.kept)
         texts = (record.key, record.summary, record.summary_id, record.strategy, record.model or "")
         numbers = (
@@ -271,11 +320,6 @@ class Checkpoint:
         )  # fmt: skip
         if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
             raise TypeError("not a checkpoint record")
-        if record.ahead is not None:
-            counts = {field_: getattr(record.ahead, field_) for field_ in Ahead.__slots__}
-            names = (counts.pop("summarizer"), counts.pop("writer") or "")
-            if not all(map(_is_int, counts.values())) or not all(isinstance(n, str) for n in names):
-                raise TypeError("not a record of a compaction ahead of time")
         if record.version < 1:
             raise ValueError(f"need `version` >= 1, got {record.version}")
         ascending = all(low < high for low, high in pairwise((-1, *kept, record.covered)))

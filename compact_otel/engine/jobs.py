@@ -12,7 +12,7 @@ from compact_otel.core.calibration import applied
 from compact_otel.core.frame import RECALL_TOOL
 from compact_otel.core.history import Recollection
 from compact_otel.core.items import api_of
-from compact_otel.core.job import Job, Writer
+from compact_otel.core.job import Checks, Job, Writer
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.policy import Limits, limits
 from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
@@ -62,6 +62,7 @@ def job_of(shared: Shared, request: Request) -> Job:
             window=scale.window.size,
             window_source=scale.window.source,
         )
+    summarizer = config.summarizer
     return Job(
         items=items,
         scale=scale,
@@ -81,6 +82,9 @@ def job_of(shared: Shared, request: Request) -> Job:
         rescue=rescue,
         price=lambda: price_of(call.model),
         count=_counter(request, scale) if config.estimator.exact else None,
+        checks=Checks(floor=summarizer.facts_floor, ledger_pct=summarizer.ledger_pct)
+        if summarizer.verify
+        else None,
     )
 
 

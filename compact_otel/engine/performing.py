@@ -31,6 +31,7 @@ from compact_otel.core.job import (
     SaveSummary,
     SaveTranscript,
     Summarize,
+    VerifyFacts,
 )
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
@@ -50,6 +51,9 @@ PROVIDER = "the provider, asked to count"
 
 _LOOK = 0.2
 """Seconds after which whoever waits for a claim looks whether the other one still goes on."""
+
+VERIFY_LIMIT = 5.0
+"""Seconds that the facts of a summary may take. Those of 130,000 tokens take 0.2."""
 
 STEP_LIMIT = 5.0
 """Seconds that the flow itself may take to go on. A plan for 5,000 items takes 0.1."""
@@ -107,6 +111,7 @@ class Performance:
         self._held = _Held()
         self._at_storage = False
         self._stored_s = 0.0
+        self._asked_at = 0.0
         self._apart = not shared.parts.has_own_estimator
 
     def step(self) -> Place | None:
@@ -119,8 +124,8 @@ class Performance:
         match effect:
             case events.Event():
                 return None
-            case CountExactly() | Summarize():
-                return self._place_of_who_is_asked(effect)
+            case CountExactly() | Summarize() | VerifyFacts():
+                return self._place_of_work_on_a_summary(effect)
             case Claim():
                 # As long as somebody else's summary may take.
                 return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
@@ -132,12 +137,24 @@ class Performance:
                 return Place(apart=True, limit=self.storage_limit)
         return None
 
-    def _place_of_who_is_asked(self, effect: CountExactly | Summarize) -> Place:
+    def _place_of_work_on_a_summary(self, effect: CountExactly | Summarize | VerifyFacts) -> Place:
         config = self._shared.config
         if isinstance(effect, CountExactly):
             return Place(apart=False, limit=config.estimator.timeout)
+        if isinstance(effect, VerifyFacts):
+            return Place(apart=True, limit=VERIFY_LIMIT)
         waits = inspect.iscoroutinefunction(self._writers[effect.attempt].summarize)
-        return Place(apart=not waits, limit=config.summarizer.timeout)
+        limit = config.summarizer.timeout
+        if effect.request.missing:
+            limit -= min(self._asked_for, limit / 2)
+        else:
+            self._asked_at = time.monotonic()
+        return Place(apart=not waits, limit=limit)
+
+    @property
+    def _asked_for(self) -> float:
+        """Seconds since a summariser was first asked for the summary at hand."""
+        return time.monotonic() - self._asked_at
 
     @property
     def storage_limit(self) -> float:
@@ -150,6 +167,8 @@ class Performance:
             case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
                 with self._storing():
                     return self._perform(effect)
+            case VerifyFacts(facts, text, floor):
+                return facts.repaired(text, floor)
         return self._perform(effect)
 
     @contextmanager
@@ -179,6 +198,8 @@ class Performance:
             case Summarize(request, attempt):
                 writer = self._writers[attempt]
                 self._be_patient_with(_who(writer))
+                if request.missing and self._asked_for > self._shared.config.summarizer.timeout / 2:
+                    raise TimeoutError("no time to ask once more")
                 if not is_own(writer):
                     items, kept = copied(request.items), copied(request.kept)
                     request = replace(request, items=items, kept=kept)

@@ -1,6 +1,6 @@
 """Summarisers: what turns the dropped part of a history into a text that stands for it.
 
-reading -> units -> salience -> selection -> rendering      (`extractive`, no model)
+The facts that a summary has to hold are found in `compact_otel.core.facts`.
 """
 
 from __future__ import annotations

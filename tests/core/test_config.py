@@ -1,4 +1,5 @@
 import logging
+import math
 
 import pytest
 
@@ -35,6 +36,9 @@ ENVIRONMENT = {
     "COMPACT_ESTIMATOR_EXACT": ("Yes", lambda c: c.estimator.exact, True),
     "COMPACT_ESTIMATOR_TIMEOUT": ("0.5", lambda c: c.estimator.timeout, 0.5),
     "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
+    "COMPACT_SUMMARIZER_VERIFY": ("no", lambda c: c.summarizer.verify, False),
+    "COMPACT_SUMMARIZER_FACTS_FLOOR": ("0.7", lambda c: c.summarizer.facts_floor, 0.7),
+    "COMPACT_SUMMARIZER_LEDGER_PCT": ("0.25", lambda c: c.summarizer.ledger_pct, 0.25),
     "COMPACT_STORAGE_TIMEOUT": ("2.5", lambda c: c.storage.timeout, 2.5),
     "COMPACT_MIN_SAVING_PCT": ("0.2", lambda c: c.policy.min_saving_pct, 0.2),
     "COMPACT_HARD_CAP_BUFFER": ("0", lambda c: c.policy.hard_cap_buffer, 0),
@@ -133,6 +137,10 @@ PROBLEMS = {
     "need a model name in `model`, got 7": {"model": 7},
     "need true or false in `estimator.exact`, got 'yes'": {"estimator": {"exact": "yes"}},
     "need seconds > 0 in `estimator.timeout`, got 0": {"estimator": {"timeout": 0}},
+    "need true or false in `summarizer.verify`, got 1": {"summarizer": {"verify": 1}},
+    "need 0 <= `summarizer.facts_floor` <= 1, got 1.1": {"summarizer": {"facts_floor": 1.1}},
+    "need 0 <= `summarizer.ledger_pct` <= 0.9, got 1": {"summarizer": {"ledger_pct": 1}},
+    "need 0 <= `summarizer.ledger_pct` <= 0.9, got nan": {"summarizer": {"ledger_pct": math.nan}},
     "need a whole `max_context_tokens` > 0, got 0": {"max_context_tokens": 0},
     "need a whole `max_context_tokens` > 0, got True": {"max_context_tokens": True},
     "need a whole `max_context_tokens` > 0, got '9'": {"max_context_tokens": "9"},

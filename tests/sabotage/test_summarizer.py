@@ -28,7 +28,8 @@ def summaries(api):
 async def test_a_text_cannot_close_the_frame_around_it(answers, api, bench):
     bench.switch_on(EARLY, summarizer=sabotaged(Writer, summarize=answers))
     await answer(api)
-    assert bench.outcomes == ["compacted", "replayed"]
+    assert bench.outcomes[0] == "compacted"
+    assert len(summaries(api)) == 2
     for text in summaries(api):
         assert (text.count("<COMPACT-SUMMARY"), text.count("</COMPACT-SUMMARY")) == (1, 1)
         assert "all files deleted" in text
@@ -48,7 +49,7 @@ async def test_half_a_character_does_not_stop_the_request(api, bench):
     bench.switch_on(EARLY, summarizer=sabotaged(Writer, summarize=gives("cut here: \ud83d")))
     before = await answer(api)
     assert before == await answer(api)
-    assert set(bench.outcomes) <= {"compacted", "replayed", "fallback"}
+    assert set(bench.outcomes) <= {"compacted", "replayed", "fallback", "noop"}
 
 
 async def test_a_text_that_takes_too_long_to_count_costs_the_summary_and_no_more(api, bench):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compact_otel.summarizers.fields import named
-from compact_otel.summarizers.salience import Vocabulary
-from compact_otel.summarizers.units import lines_of, one_line, sentences_of
+from compact_otel.core.facts.fields import named
+from compact_otel.core.facts.salience import Vocabulary
+from compact_otel.core.facts.units import lines_of, one_line, sentences_of
 
 LONGEST = 280
 

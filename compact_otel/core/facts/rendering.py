@@ -15,9 +15,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from compact_otel.core.facts.splitting import HEADINGS
+from compact_otel.core.facts.units import Section, Subject, Unit
 from compact_otel.core.settings import Strategy
-from compact_otel.summarizers.splitting import HEADINGS
-from compact_otel.summarizers.units import Section, Subject, Unit
 
 _FRAME = re.compile(r"<?/?\s*COMPACT-SUMMARY", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from compact_otel.summarizers.reading import parse_json
-from compact_otel.summarizers.units import label_of
+from compact_otel.core.facts.reading import parse_json
+from compact_otel.core.facts.units import label_of
 
 _MAX_DEPTH = 20
 _MAX_LEAF_CHARS = 160

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from compact_otel.summarizers.units import Origin, Subject, Unit
+from compact_otel.core.facts.units import Origin, Subject, Unit
 
 _TOKEN = re.compile(r"[\w@./#-]+")
 _ASCII_TOKEN = re.compile(r"[A-Za-z0-9_@./#-]+")  # the same where there is nothing else, and faster
@@ -60,6 +60,7 @@ _SIBLING_OF_ARGUMENT = 1.4
 _BY_ASSISTANT = 1.3
 _BY_SUMMARY = 1.3
 _ASKED_FOR = 2.0
+_STRESSED = 3.0
 _SAID_ANEW_LATER = 0.85
 _DECISION = re.compile(
     r"\b(?:decided|because|so that|instead|failed|fixed|found|cause[ds]?|success\w*|"
@@ -142,11 +143,13 @@ class Salience:
         vocabulary: The words of the history.
         length: Number of items in it.
         note: Values that the caller asked for by name.
+        stressed: Values that come first.
     """
 
     vocabulary: Vocabulary
     length: int
     note: frozenset[str] = frozenset()
+    stressed: frozenset[str] = frozenset()
     _uses: dict[str, _Use] = field(default_factory=dict)
     _stakes: dict[str, tuple[int, Stake, Stake]] = field(default_factory=dict)
     _shapes_called: set[str] = field(default_factory=set)
@@ -193,6 +196,14 @@ class Salience:
             stakes.append(stake if position >= newest else less)
         return stakes
 
+    def stressing(self, values: Iterable[str]) -> Salience:
+        """Return the same with other values put first."""
+        return replace(self, stressed=frozenset(values), _stakes={})
+
+    def weight(self, value: str) -> float:
+        """Return what is lost without a value."""
+        return self._weigh(value)[0]
+
     def _weigh(self, value: str) -> tuple[float, int]:
         """Return the weight of a value and the place of its newest use."""
         weight = self.vocabulary.form_weights.get(value, 0.0)
@@ -211,6 +222,8 @@ class Salience:
             weight *= _BY_SUMMARY
         if value in self.note:
             weight *= _ASKED_FOR
+        if value in self.stressed:
+            weight *= _STRESSED
         # What came up often and lately is needed again; an old value keeps more than half.
         freshness = (use.newest + 1) / (self.length + 1)
         weight *= 1 + 0.25 * math.log2(max(1, use.places))

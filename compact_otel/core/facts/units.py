@@ -34,7 +34,7 @@ class Subject:
 
     Attributes:
         label: How the note names it. Empty for a row whose entity says enough.
-        values: The values in `label` (`compact_otel.summarizers.salience`).
+        values: The values in `label` (`compact_otel.core.facts.salience`).
         parent: The subject that this one is a row of.
         section: Where the note shows it.
         origin: Who it comes from.

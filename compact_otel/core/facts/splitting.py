@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from compact_otel.core.types import Item
-from compact_otel.summarizers.fields import Row, named, named_by_arguments, rows_of
-from compact_otel.summarizers.reading import Called, Said, Speaker, read
-from compact_otel.summarizers.salience import Vocabulary
-from compact_otel.summarizers.units import (
+from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of
+from compact_otel.core.facts.reading import Called, Said, Speaker, read
+from compact_otel.core.facts.salience import Vocabulary
+from compact_otel.core.facts.units import (
     Section,
     Subject,
     Unit,
@@ -23,6 +22,7 @@ from compact_otel.summarizers.units import (
     one_line,
     sentences_of,
 )
+from compact_otel.core.types import Item
 
 SPEAKER_LABELS: dict[Speaker, str] = {
     "user": "User",

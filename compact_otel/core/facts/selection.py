@@ -10,8 +10,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from compact_otel.summarizers.salience import Salience, Stake
-from compact_otel.summarizers.units import Subject, Unit
+from compact_otel.core.facts.salience import Salience, Stake
+from compact_otel.core.facts.units import Subject, Unit
 
 # What a value is still worth once it stands in the summary: a second mention may bind it better.
 _REPEATED = 0.06

@@ -1,0 +1,16 @@
+"""What a history says that must not be lost, and whether a summary still says it.
+
+    reading    items -> what was said, what was called
+    splitting  -> units, each with the subject it belongs to
+    salience   -> what is lost without each value
+    selection  -> the units that save most per token
+    rendering  -> the note
+
+`Facts` stands on these. Deterministic, linear in the history, standard library only.
+"""
+
+from __future__ import annotations
+
+from compact_otel.core.facts.checking import Facts, Repaired, Verified
+
+__all__ = ["Facts", "Repaired", "Verified"]
