@@ -106,7 +106,7 @@ class OpenAISummarizer:
     Every request is a span `chat {model}` below `compact_context`, with the tokens it cost.
 
     Args:
-        model: Who is asked. What it drops is dropped, so compare a small one on your own sessions.
+        model: Who is asked. A small model does: facts that it drops are put back afterwards.
         fallback_models: Who is asked next, in this order.
         api: `responses`, or `chat` for servers that know Chat Completions only.
         client: A client to use instead of an own one, such as an `AsyncAzureOpenAI`, which then
