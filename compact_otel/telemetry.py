@@ -8,7 +8,7 @@ that is None is left out, never exported as an empty value. Nothing here holds c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -123,6 +123,10 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "facts_kept": "compact.summary.facts_kept",
                 "coverage_before": "compact.summary.coverage_before",
                 "coverage_after": "compact.summary.coverage_after",
+                "prompt_tokens": "compact.summary.prompt_tokens",
+                "completion_tokens": "compact.summary.completion_tokens",
+                "cached_tokens": "compact.summary.cached_tokens",
+                "duration": "compact.summary.duration",
                 "prepared": "compact.summary.prepared",
             },
         ),
@@ -209,6 +213,10 @@ ON_SPAN = frozenset(
         "compact.reduction.step",
         "compact.summary.id",
         "compact.summary.version",
+        "compact.summary.prompt_tokens",
+        "compact.summary.completion_tokens",
+        "compact.summary.cached_tokens",
+        "compact.summary.duration",
         "compact.cache.phase",
         "compact.cache.kept",
         "compact.cache.lost",
@@ -251,13 +259,26 @@ class CompactSpan:
         self._error_type: AttributeValue | None = None
         self.is_recording = patience.call(_WHO, span.is_recording) is True
 
-    def add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
-        """Record an event, and those of its facts that belong on the span."""
-        if self.is_recording:
-            self._patience.call(_WHO, partial(self._add, name, attributes))
+    def add(
+        self, name: str, attributes: Mapping[str, AttributeValue], when: float | None = None
+    ) -> None:
+        """Record an event, and those of its facts that belong on the span.
 
-    def _add(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
-        self._span.add_event(name, attributes)
+        Args:
+            name: Of the event.
+            attributes: Its facts.
+            when: Seconds since the epoch, None for now.
+        """
+        if self.is_recording:
+            self._patience.call(_WHO, partial(self._add, name, attributes, when))
+
+    def _add(
+        self, name: str, attributes: Mapping[str, AttributeValue], when: float | None
+    ) -> None:
+        if when is None:
+            self._span.add_event(name, attributes)
+        else:
+            self._span.add_event(name, attributes, timestamp=round(when * 1e9))
         if attributes.get("compact.failure.stage", "archive") != "archive":
             self._error_type = attributes[ERROR_TYPE]  # an archive never shapes the result
         left_out = set()
@@ -344,9 +365,9 @@ class Telemetry:
             yield CompactSpan(trace.INVALID_SPAN, self._patience)
             return
         told = CompactSpan(span, self._patience)
-        with trace.use_span(
-            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
+        # Without a provider a span has no identity, and nothing can be below it.
+        has_identity = self._patience.call(_WHO, lambda: span.get_span_context().is_valid)
+        with _current(span) if has_identity else nullcontext():
             try:
                 yield told
             except BaseException as error:
@@ -354,3 +375,9 @@ class Telemetry:
                 raise
             finally:
                 self._patience.call(_WHO, span.end)
+
+
+def _current(span: Span) -> AbstractContextManager[Span]:
+    return trace.use_span(
+        span, end_on_exit=False, record_exception=False, set_status_on_exception=False
+    )

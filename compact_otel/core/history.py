@@ -237,7 +237,7 @@ class Recollection:
         known, call = self._known, self._call
         if known is None or call is None or not self._grown:
             return {}
-        if call.reasoning_context != "all_turns" and newest_user(self.items) >= self._same:
+        if call.reasoning_context != "all_turns" and newest_user(self._new) >= 0:
             return {}
         reply = list(takewhile(is_generated, self._new))
         reasoned = [n for n, item in enumerate(reply) if item.get("type") == "reasoning"]
@@ -394,6 +394,8 @@ def copied(items: Sequence[Item]) -> list[Any]:
 
 def _copy(value: Any) -> Any:
     """Return a copy of what can be changed in place; texts and numbers can not."""
+    if type(value) is str:  # as nearly all are, and to ask for a Mapping takes ten times as long
+        return value
     if isinstance(value, Mapping):
         return {key: _copy(inner) for key, inner in value.items()}
     if isinstance(value, list):

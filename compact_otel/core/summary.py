@@ -12,7 +12,7 @@ from compact_otel.core.errors import SummaryError
 from compact_otel.core.events import SummaryCreated
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import Plan
-from compact_otel.core.types import Coverage, Item, Summary, SummaryRequest
+from compact_otel.core.types import Coverage, Item, Summary, SummaryRequest, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,13 @@ def ask(
     note: str | None,
 ) -> tuple[SummaryRequest, int]:
     """Return the request for a plan, and the number that the summary will have."""
-    items = [state.items[index] for index in dropped]
+    going = [(item, frame.unwrap(item)) for item in map(state.items.__getitem__, dropped)]
     stay = [state.items[index] for index in kept]
-    previous, version = _folded(state.view, items, stay)
+    folded = [summary for _, summary in going if summary is not None]
+    previous, version = _folded(state.view, folded, stay)
     scale = state.scale
     request = SummaryRequest(
-        items=[item for item in items if frame.unwrap(item) is None],
+        items=[item for item, summary in going if summary is None],
         kept=stay,
         previous_summary=previous,
         strategy=scale.policy.strategy,
@@ -70,17 +71,14 @@ def ask(
     return request, version + 1
 
 
-def _folded(view: View, dropped: Iterable[Item], kept: Iterable[Item]) -> tuple[str | None, int]:
+def _folded(
+    view: View, dropped: Sequence[tuple[int, str]], kept: Iterable[Item]
+) -> tuple[str | None, int]:
     """Return the text of the summaries that the next one replaces, and the highest number yet."""
-    found = _summaries(dropped)
-    if view.summary is not None:
-        found.append((view.version, view.summary))
+    found = [*dropped] if view.summary is None else [*dropped, (view.version, view.summary)]
+    staying = [known for item in kept if (known := frame.unwrap(item)) is not None]
     text = "\n".join(text for _, text in found) if found else None
-    return text, max((version for version, _ in (*found, *_summaries(kept))), default=0)
-
-
-def _summaries(items: Iterable[Item]) -> list[tuple[int, str]]:
-    return [known for item in items if (known := frame.unwrap(item)) is not None]
+    return text, max((version for version, _ in (*found, *staying)), default=0)
 
 
 _CHARS_PER_TOKEN = 128
@@ -98,10 +96,13 @@ def usable(answer: Any, request: SummaryRequest) -> Summary:
         not isinstance(summary, Summary)
         or not isinstance(summary.text, str)
         or not isinstance(summary.model, str | None)
+        or not is_usage(summary.usage)
     ):
         kind = type(answer).__name__
         raise SummaryError(
-            f"need a Summary of strings or a str from the summariser, got {kind}", reason="type"
+            f"need a str or a Summary (of strings, its `usage` of whole numbers) from the "
+            f"summariser, got {kind}",
+            reason="type",
         )
     text = str.strip(summary.text)  # a plain str, whatever it was
     if not text:
@@ -114,3 +115,17 @@ def usable(answer: Any, request: SummaryRequest) -> Summary:
             f"the summary has {size} tokens, {request.max_tokens} were asked for", reason="too_long"
         )
     return replace(summary, text=text)
+
+
+def is_usage(usage: Any) -> bool:
+    """Say whether something is a usage that can be told, or None."""
+    if usage is None:
+        return True
+    names = ("input_tokens", "cached_tokens", "output_tokens")
+    return isinstance(usage, Usage) and all(
+        type(getattr(usage, name)) is int and 0 <= getattr(usage, name) <= _MOST for name in names
+    )
+
+
+_MOST = 10**12
+"""Tokens; no summary costs more, and telemetry has 64 bits."""

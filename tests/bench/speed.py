@@ -70,9 +70,11 @@ class Stub:
         return "what was said before"
 
 
-def manager(window: int, summarizer: Any = None) -> CompactManager:
+def manager(window: int, summarizer: Any = None, *, verify: bool = True) -> CompactManager:
     """Return a manager that stores nothing."""
-    config = CompactConfig.load(max_context_tokens=window, storage={"adapter": "none"})
+    config = CompactConfig.load(
+        max_context_tokens=window, storage={"adapter": "none"}, summarizer={"verify": verify}
+    )
     return CompactManager(config, summarizer=summarizer)
 
 
@@ -115,12 +117,14 @@ def known_in_a_loop(items: list[Item]) -> dict[str, float]:
     return lowest_and_median(asyncio.run(measure()))
 
 
-def compaction(items: list[Item], tokens: int, summarizer: Any) -> dict[str, float]:
+def compaction(
+    items: list[Item], tokens: int, summarizer: Any, *, verify: bool = True
+) -> dict[str, float]:
     """Return the time of the call whose new item takes a known history over the trigger."""
     trigger_pct = CompactConfig().policy.trigger_pct
 
     def prepare(number: int) -> Callable[[], None]:
-        made = manager(int((tokens + 4) / trigger_pct), summarizer)
+        made = manager(int((tokens + 4) / trigger_pct), summarizer, verify=verify)
         assert made.preflight("s", items, call=call_context()).outcome == "skipped"
         longer, call = [*items, question(number)], call_context()
 
@@ -141,6 +145,9 @@ def decisions(length: int) -> Row:
     text = json.dumps(items)
     warm = known(items, lambda same: same)
     parsed = known(items, lambda _: json.loads(text))
+    # Once more, since a shared machine changes its speed: the faster ruler is the harder one.
+    again = timed(lambda _: lambda: recount(items), 5)
+    ruler = min(ruler, again, key=lambda figures: figures["lowest"])
     return {
         "items": length,
         "tokens": tokens,
@@ -151,7 +158,8 @@ def decisions(length: int) -> Row:
         "known_in_a_loop_ms": known_in_a_loop(items),
         "parsed_anew_ms": parsed,
         "parsed_anew_ratio": ruler["lowest"] / parsed["lowest"],
-        "compaction_stub_ms": compaction(items, tokens, Stub()),
+        "compaction_stub_ms": compaction(items, tokens, Stub(), verify=False),
+        "compaction_verified_ms": compaction(items, tokens, Stub()),
         "compaction_extractive_ms": compaction(items, tokens, None),
     }
 
