@@ -65,6 +65,14 @@ class SummarizerConfig:
     """How summaries are asked for.
 
     Attributes:
+        model: Model of OpenAI, or of a server like it, that writes the summaries; None for the
+            extractive summariser, which needs none. A `summarizer` that is handed over wins.
+            Key and address are `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+        fallback_models: Who is asked next, in this order; nobody without a `model`.
+        api: `responses`, or `chat` for servers that know Chat Completions only.
+        shape: `transcript` quotes what goes as data, to any model. `prefix` asks the agent's own
+            model behind the agent's own call, which the provider has in its prompt cache; where
+            that cannot be done it is a transcript.
         timeout: Seconds after which the next summariser in line is asked. One that hung is left
             out for a minute.
         verify: Whether what a summariser wrote is held against the facts of what goes, and what is
@@ -75,17 +83,44 @@ class SummarizerConfig:
         ledger_pct: Share of the summary's tokens that a summariser leaves to the ledger.
     """
 
+    model: str | None = None
+    fallback_models: tuple[str, ...] = ()
+    api: Literal["responses", "chat"] = "responses"
+    shape: Literal["transcript", "prefix"] = "transcript"
     timeout: float = 60.0
     verify: bool = True
     facts_floor: float = 0.5
     ledger_pct: float = 0.4
 
     def __post_init__(self) -> None:
+        self._check_models()
+        _one_of("summarizer.api", self.api, ("responses", "chat"))
+        _one_of("summarizer.shape", self.shape, ("transcript", "prefix"))
+        if self.shape == "prefix" and self.api == "chat":
+            raise ConfigError(
+                "need `summarizer.api` to be responses for the `summarizer.shape` prefix, "
+                "got 'chat': use the shape transcript"
+            )
         _seconds("summarizer.timeout", self.timeout)
         if not isinstance(self.verify, bool):
             raise ConfigError(f"need true or false in `summarizer.verify`, got {self.verify!r}")
         _share("summarizer.facts_floor", self.facts_floor, most=1.0)
         _share("summarizer.ledger_pct", self.ledger_pct, most=0.9)
+
+    def _check_models(self) -> None:
+        model, others = self.model, self.fallback_models
+        if model is not None and (not isinstance(model, str) or not model.strip()):
+            raise ConfigError(
+                f"need a model name in `summarizer.model`, got {model!r}; "
+                "leave it out for the extractive summariser"
+            )
+        if not isinstance(others, list | tuple) or not all(
+            isinstance(name, str) and name.strip() for name in others
+        ):
+            raise ConfigError(
+                f"need a list of model names in `summarizer.fallback_models`, got {others!r}"
+            )
+        object.__setattr__(self, "fallback_models", tuple(others))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

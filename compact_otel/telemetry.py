@@ -272,9 +272,7 @@ class CompactSpan:
         if self.is_recording:
             self._patience.call(_WHO, partial(self._add, name, attributes, when))
 
-    def _add(
-        self, name: str, attributes: Mapping[str, AttributeValue], when: float | None
-    ) -> None:
+    def _add(self, name: str, attributes: Mapping[str, AttributeValue], when: float | None) -> None:
         if when is None:
             self._span.add_event(name, attributes)
         else:

@@ -14,6 +14,11 @@ hold numbers, names and the way out, never a word of the conversation.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compact_otel.core.types import Usage
+
 
 class CompactError(Exception):
     """Base of every error that compact_otel raises on purpose."""
@@ -42,11 +47,13 @@ class SummaryError(CompactError, RuntimeError):
 
     Attributes:
         reason: One word for telemetry (`error.type`), such as `empty` or `too_long`.
+        usage: What was asked in vain has cost, None if that is not known.
     """
 
-    def __init__(self, message: str, *, reason: str = "error") -> None:
+    def __init__(self, message: str, *, reason: str = "error", usage: Usage | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.usage = usage
 
 
 class BrokenOffError(CompactError, RuntimeError):

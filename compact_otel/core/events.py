@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from compact_otel.core.types import Coverage, TriggerType
+from compact_otel.core.types import Coverage, TriggerType, Usage
 
 Stage = Literal["estimate", "decide", "summarize", "assemble", "verify", "archive"]
 FailureFallback = Literal[
     "retry_shorter",
     "retry_brief",
     "retry_facts",
+    "retry_transcript",
     "retry_model",
     "extractive",
     "local_estimate",
@@ -115,6 +116,11 @@ class SummaryCreated(Event):
     The facts are those that a summary of this size should hold: how many there are, how many stood
     in what the summariser wrote, and how many stand in the summary. `coverage_before` and
     `coverage_after` are the same as shares, by weight. None where they were not looked at.
+
+    `prompt_tokens`, `completion_tokens` and `cached_tokens` (a part of the first) are what was
+    counted by providers for all that was asked for it, in vain or not; None if none did.
+    `duration` are the seconds for which summarisers were waited for. A summary that was made ahead
+    of time tells what it cost when it is made, and not again when it is put into force.
     """
 
     summary_id: str
@@ -131,6 +137,10 @@ class SummaryCreated(Event):
     facts_kept: int | None = None
     coverage_before: float | None = None
     coverage_after: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    duration: float | None = None
     prepared: bool | None = None
 
     def covering(self, coverage: Coverage | None) -> SummaryCreated:
@@ -144,6 +154,17 @@ class SummaryCreated(Event):
             facts_kept=coverage.facts_after,
             coverage_before=coverage.before,
             coverage_after=coverage.after,
+        )
+
+    def costing(self, usage: Usage | None) -> SummaryCreated:
+        """Return the record with what the summary cost, as far as that is known."""
+        if usage is None:
+            return self
+        return replace(
+            self,
+            prompt_tokens=usage.input_tokens,
+            completion_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View
@@ -71,6 +71,8 @@ class Job:
         price: Returns what the model's input costs, None if it is not known.
         count: Lets the provider count the tokens of a view; None if it cannot be asked.
         checks: How summaries are verified, None if they are used as they were written.
+        compose: Returns the call with a view of some items as the request that the agent's model
+            would send; None if that is not known, or not asked for.
     """
 
     items: Sequence[Item]
@@ -89,6 +91,7 @@ class Job:
     price: Callable[[], Price | None] = lambda: None
     count: Callable[[View], Awaitable[int]] | None = None
     checks: Checks | None = None
+    compose: Callable[[Sequence[Item], View], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Nothing here is stored or put into force: `core.flow` does that, now or when the
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,8 @@ from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.job import Effect, Job, Summarize, VerifyFacts
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan
-from compact_otel.core.summary import Made, ask, usable
-from compact_otel.core.types import Checkpoint, Summary, SummaryRequest
+from compact_otel.core.summary import Made, ask, is_usage, usable
+from compact_otel.core.types import Checkpoint, Summary, SummaryRequest, Usage
 from compact_otel.core.verify import verify
 
 
@@ -101,6 +101,7 @@ def made(
         frame_tokens=to_do.frame_tokens,
         note=job.note,
     )
+    request = replace(request, prefix=_prefix(job, state.view, to_do.dropped))
     source = sum(state.item_tokens[index] for index in to_do.dropped)
     instead: events.FailureFallback = "policy_pruning" if note else "passthrough"
     summary = yield from _summary(
@@ -117,6 +118,17 @@ def made(
     return Compaction(plan=to_do.plan, after=after, made=summary, dropped=to_do.dropped)
 
 
+def _prefix(job: Job, view: View, dropped: Sequence[int]) -> Callable[[], Mapping[str, Any]] | None:
+    """Return what gives the call up to the last item that goes, None if it cannot be had."""
+    compose, items = job.compose, job.items
+    if compose is None:
+        return None
+    # What is dropped are whole blocks, so the beginning is a legal request by itself.
+    end = max(dropped, default=-1) + 1
+    beginning = replace(view, kept=tuple(index for index in view.kept if index < end))
+    return lambda: compose(items, beginning)
+
+
 def _summary(
     job: Job,
     request: SummaryRequest,
@@ -130,11 +142,13 @@ def _summary(
     ident = job.new_id()
     asked = attempts if request.max_tokens >= SMALLEST_SUMMARY else ()
     facts = Facts(request)
+    in_vain: Usage | None = None
     for attempt in asked:
         prose = _prose_of(job, request, attempt)
         try:
             summary = usable((yield Summarize(prose, attempt)), prose)
         except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
+            in_vain = _together(in_vain, _cost_of(error))
             last = attempt == asked[-1]
             yield failure("summarize", error, instead if last else "extractive")
             continue
@@ -151,7 +165,8 @@ def _summary(
             input_tokens=source_tokens,
             tokens=tokens,
             compression_ratio=tokens / max(1, source_tokens),
-        ).covering(coverage)
+        )
+        created = created.covering(coverage).costing(_together(in_vain, summary.usage))
         yield created
         return Made(
             text=summary.text,
@@ -162,6 +177,16 @@ def _summary(
             coverage=coverage,
         )
     return None
+
+
+def _cost_of(error: Exception) -> Usage | None:
+    """Return what was asked in vain has cost, as far as that can be believed."""
+    usage = error.usage if isinstance(error, SummaryError) else None
+    return usage if is_usage(usage) else None
+
+
+def _together(first: Usage | None, then: Usage | None) -> Usage | None:
+    return then if first is None else first + then
 
 
 def _prose_of(job: Job, request: SummaryRequest, attempt: int) -> SummaryRequest:
@@ -190,20 +215,23 @@ def _verified(
     except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a summary
         yield failure("verify", error, "passthrough", _UNCHECKED)
         return summary
+    spent = summary.usage
     try:
         again = usable((yield Summarize(replace(prose, missing=missing), attempt)), prose)
+        spent = _together(spent, again.usage)
         if not isinstance(again, Verified):
             again = _repaired((yield VerifyFacts(facts, again.text, floor)), again)
     except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
         yield failure("summarize", error, "passthrough", _NOT_AGAIN)
-        return best
-    return max(best, again, key=lambda each: (each.coverage.after, each.coverage.before))
+        return replace(best, usage=_together(spent, _cost_of(error)))
+    best = max(best, again, key=lambda each: (each.coverage.after, each.coverage.before))
+    return replace(best, usage=spent)
 
 
 def _repaired(answer: Any, summary: Summary) -> Verified:
     if not isinstance(answer, Repaired):
         raise TypeError(f"need a Repaired, got {type(answer).__name__}")
-    return Verified(answer.text, model=summary.model, coverage=answer.coverage)
+    return Verified(answer.text, model=summary.model, usage=summary.usage, coverage=answer.coverage)
 
 
 def check_size(before: Measured, after: Measured) -> None:

@@ -144,6 +144,17 @@ class Usage:
     output_tokens: int = 0
     is_context: bool = True
 
+    def __add__(self, other: Usage | None) -> Usage:
+        """Return what two calls cost together, which is the size of neither."""
+        if other is None:
+            return self
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            is_context=False,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
@@ -156,6 +167,10 @@ class Price:
 
     input: float
     cached: float
+
+
+def _unheard(reason: str, fallback: str) -> None:
+    """Nobody listens to the steps of a summariser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +188,12 @@ class SummaryRequest:
         missing: What the summariser's last answer to the same request lacked, as `entity: attribute
             value`, most important first; empty the first time. It may quote the conversation, so
             it is data, too.
+        tell: Takes why an answer was not used, in one word, and what is tried instead (as in
+            `compact.failure.fallback`): `request.tell("too_long", "retry_shorter")`. It stands in
+            the compaction's own events then. May be called in any thread, and costs nothing.
+        prefix: Returns the call for which the summary is made as a request of the Responses API,
+            as the agent's model sends it, with the items up to the last one that goes. None where
+            that is not known, or not asked for.
     """
 
     items: Sequence[Item]
@@ -183,6 +204,8 @@ class SummaryRequest:
     count_text: Callable[[str], int] = len
     note: str | None = None
     missing: tuple[str, ...] = ()
+    tell: Callable[[str, str], None] = _unheard
+    prefix: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +215,13 @@ class Summary:
     Attributes:
         text: The summary, without the frame that compact_otel puts around it.
         model: The model that wrote it, None if no model was asked.
+        usage: What it cost, with all that was asked in vain before it; None if that is not known.
     """
 
     text: str
     _: KW_ONLY
     model: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View
@@ -16,7 +17,7 @@ from compact_otel.core.job import Checks, Job, Writer
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.policy import Limits, limits
 from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext
+from compact_otel.core.types import CallContext, Item
 from compact_otel.engine.answers import rendered
 from compact_otel.engine.parts import is_warm
 from compact_otel.engine.performing import Shared
@@ -85,6 +86,7 @@ def job_of(shared: Shared, request: Request) -> Job:
         checks=Checks(floor=summarizer.facts_floor, ledger_pct=summarizer.ledger_pct)
         if summarizer.verify
         else None,
+        compose=_composer(request, scale),
     )
 
 
@@ -108,6 +110,21 @@ def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]]
     """Return what lets the provider count a view of the request, None if it cannot be asked."""
     ask = request.count
     return None if ask is None else lambda view: ask(rendered(request, view, scale))
+
+
+def _composer(
+    request: Request, scale: Scale
+) -> Callable[[Sequence[Item], View], Mapping[str, Any]] | None:
+    """Return what composes the request of a view, None if that cannot be known."""
+    compose = request.compose
+    if compose is None:
+        return None
+
+    def composed(items: Sequence[Item], view: View) -> Mapping[str, Any]:
+        # Of the items that are handed in: a summary ahead has copies, as the caller goes on.
+        return compose(rendered(replace(request, messages=items), view, scale))
+
+    return composed
 
 
 def _can_look_up(call: CallContext, storage: object) -> bool:

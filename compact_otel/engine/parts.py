@@ -5,8 +5,11 @@ Imports stand inside the functions: a part that is not used is not loaded.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import TracerProvider
 
 from compact_otel.config import CompactConfig
 from compact_otel.core.measure import name_of
@@ -16,6 +19,8 @@ from compact_otel.core.types import CallContext, FixedTokens, Item
 if TYPE_CHECKING:
     from compact_otel.estimators.rough import RoughEstimator
 
+_log = logging.getLogger("compact_otel")
+
 
 class Parts:
     """Estimator, summarisers in the order in which they are asked, storage and exporters.
@@ -23,9 +28,11 @@ class Parts:
     Args:
         config: Names what is not given.
         estimator: None for tiktoken.
-        summarizer: None for the extractive one, which is the last resort behind any other.
+        summarizer: None for what `config.summarizer` says. The extractive one is the last resort
+            behind any other.
         storage: None for what `config.storage` says.
         exporters: None for what `config.telemetry` says.
+        tracer_provider: Where the spans of a summariser go; None for the global provider.
     """
 
     def __init__(
@@ -35,11 +42,14 @@ class Parts:
         summarizer: Summarizer | None = None,
         storage: StorageAdapter | None = None,
         exporters: Sequence[Exporter] | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.rough = _rough_estimator() if estimator is None else None
-        self.summarizers = _summarizers(summarizer)
+        first = _configured(config, tracer_provider) if summarizer is None else summarizer
+        self.summarizers = _summarizers(first)
         self.storage = _storage(config) if storage is None else storage
         self.exporters = _exporters(config) if exporters is None else tuple(exporters)
 
@@ -80,6 +90,29 @@ def _rough_estimator() -> RoughEstimator:
     from compact_otel.estimators.rough import RoughEstimator
 
     return RoughEstimator()
+
+
+_OF_TIMEOUT = 0.85
+"""Share of `summarizer.timeout` that a chain of models has, so that it ends by itself."""
+
+
+def _configured(config: CompactConfig, tracer_provider: TracerProvider | None) -> Summarizer | None:
+    """Return the model that is named to write the summaries, None without one."""
+    named = config.summarizer
+    if named.model is None:
+        if named.fallback_models:
+            _log.warning("nobody asks `summarizer.fallback_models`: set `summarizer.model`, too")
+        return None
+    from compact_otel.summarizers.openai import OpenAISummarizer
+
+    return OpenAISummarizer(
+        named.model,
+        fallback_models=named.fallback_models,
+        api=named.api,
+        shape=named.shape,
+        timeout=named.timeout * _OF_TIMEOUT,
+        tracer_provider=tracer_provider,
+    )
 
 
 def _summarizers(first: Summarizer | None) -> tuple[Summarizer, ...]:

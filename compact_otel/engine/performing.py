@@ -39,8 +39,10 @@ from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts, is_own
 from compact_otel.engine.preparations import Preparations
+from compact_otel.engine.steps import Steps
 from compact_otel.engine.telling import Telling, now
 from compact_otel.engine.workers import WORKERS
+from compact_otel.metering import Meters
 from compact_otel.patience import Patience
 from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.windows import Windows
@@ -70,6 +72,7 @@ class Shared:
     ahead: Preparations
     patience: Patience
     telemetry: Telemetry
+    meters: Meters
     windows: Windows
 
     @property
@@ -88,6 +91,7 @@ class Performance:
         job: What the flow was asked.
         writers: The summarisers, in the order in which the job names them.
         span: The span of the request.
+        observed: Whether nothing that happens here is done or paid for.
         blocking: Whether the caller waits in this thread.
     """
 
@@ -99,6 +103,7 @@ class Performance:
         writers: tuple[Summarizer, ...],
         span: CompactSpan,
         *,
+        observed: bool,
         blocking: bool,
     ) -> None:
         self._shared = shared
@@ -107,11 +112,15 @@ class Performance:
         self._writers = writers
         self._span = span
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
+        self._meters = None if observed else shared.meters
         self._blocked = running_loop() if blocking else None
         self._held = _Held()
         self._at_storage = False
         self._stored_s = 0.0
         self._asked_at = 0.0
+        self._steps = Steps()
+        self._asking_since: float | None = None
+        self._summarizing_s = 0.0
         self._apart = not shared.parts.has_own_estimator
 
     def step(self) -> Place | None:
@@ -149,6 +158,7 @@ class Performance:
             limit -= min(self._asked_for, limit / 2)
         else:
             self._asked_at = time.monotonic()
+        self._steps, self._asking_since = Steps(), time.monotonic()
         return Place(apart=not waits, limit=limit)
 
     @property
@@ -163,6 +173,9 @@ class Performance:
 
     def perform(self, effect: Effect) -> Any:
         """Do what the flow asks for; a summariser may answer with an awaitable."""
+        if self._asking_since is not None and not isinstance(effect, Summarize):
+            self._summarizing_s += time.monotonic() - self._asking_since
+            self._asking_since = None
         match effect:
             case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
                 with self._storing():
@@ -170,6 +183,20 @@ class Performance:
             case VerifyFacts(facts, text, floor):
                 return facts.repaired(text, floor)
         return self._perform(effect)
+
+    def tell_steps(self) -> None:
+        """Tell what a summariser did on its way; in order, and from the thread of the flow."""
+        for happened, event in self._steps.taken():
+            self._telling.tell(event, happened)
+
+    def _metered(self, event: events.Event) -> events.Event:
+        """Return an event with what only a clock knows of it; record what a summary cost."""
+        if not isinstance(event, events.SummaryCreated) or event.prepared:
+            return event
+        event = replace(event, duration=self._summarizing_s)
+        if self._meters is not None:
+            self._meters.summarized(event)
+        return event
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -186,7 +213,8 @@ class Performance:
         known, session_id = self._shared.known, self._session_id
         match effect:
             case events.Event():
-                self._telling.tell(effect)
+                self.tell_steps()
+                self._telling.tell(self._metered(effect))
             case LoadCheckpoints(anew=anew):
                 known.read(session_id, self._storage, anew=anew)
             case Claim(key, patient):
@@ -200,6 +228,7 @@ class Performance:
                 self._be_patient_with(_who(writer))
                 if request.missing and self._asked_for > self._shared.config.summarizer.timeout / 2:
                     raise TimeoutError("no time to ask once more")
+                request = replace(request, tell=self._steps.tell)
                 if not is_own(writer):
                     items, kept = copied(request.items), copied(request.kept)
                     request = replace(request, items=items, kept=kept)
@@ -230,6 +259,9 @@ class Performance:
 
     def end(self, result: FlowResult) -> None:
         """Say on the span what came of it."""
+        if self._meters is not None and result.outcome in ("compacted", "fallback"):
+            removed = result.tokens_before - result.tokens_after
+            self._meters.compacted(removed, self._job.scale.policy.strategy, result.outcome)
         self._span.end(result.outcome, result.replayed)
 
     def release(self) -> None:
@@ -343,10 +375,13 @@ def performing(
     """Open the span of a job, and perform what it needs; the arguments are those of Performance."""
     with shared.telemetry.span(job.scale.call, observed=observed) as span:
         token = _busy.set(True)
-        performance = Performance(shared, session_id, job, writers, span, blocking=blocking)
+        performance = Performance(
+            shared, session_id, job, writers, span, observed=observed, blocking=blocking
+        )
         try:
             yield performance
         finally:
+            performance.tell_steps()  # of a call that was given up meanwhile
             performance.release()
             _busy.reset(token)
 

@@ -26,6 +26,7 @@ class Request:
     on_insufficient: OnInsufficient = "raise"
     refused: Overflow | None = None
     count: Callable[[list[Any]], Awaitable[int]] | None = None
+    compose: Callable[[list[Any]], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.session_id, str):

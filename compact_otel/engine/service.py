@@ -16,6 +16,7 @@ from compact_otel.engine.performing import Shared
 from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.runs import Runs
 from compact_otel.engine.telling import Telling
+from compact_otel.metering import Meters
 from compact_otel.overflow import Overflow
 from compact_otel.patience import Patience
 from compact_otel.telemetry import Telemetry
@@ -37,7 +38,7 @@ class Service:
     def __init__(
         self, config: CompactConfig, tracer_provider: TracerProvider | None, **parts: Any
     ) -> None:
-        self.parts = Parts(config, **parts)
+        self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
         self._windows = Windows()
         patience = Patience()
@@ -49,6 +50,7 @@ class Service:
             ahead=Preparations(),
             patience=patience,
             telemetry=Telemetry(tracer_provider, patience),
+            meters=Meters(patience),
             windows=self._windows,
         )
         self.runs = Runs(self._shared)

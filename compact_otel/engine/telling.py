@@ -38,13 +38,18 @@ class Telling:
         self._patience = patience
         self._told: list[tuple[float, events.Event]] = []
 
-    def tell(self, event: events.Event) -> None:
-        """Give an event to the span and the exporters."""
+    def tell(self, event: events.Event, happened: float | None = None) -> None:
+        """Give an event to the span and the exporters.
+
+        Args:
+            event: The event.
+            happened: When it did, in seconds since the epoch; None for now.
+        """
         # Nearly every call has two events that nobody listens to: they are not spelled out.
-        when = time.time()
+        when = time.time() if happened is None else happened
         self._told.append((when, event))
         if self._span.is_recording:
-            self._span.add(SCHEMA[type(event)].name, attributes_of(event))
+            self._span.add(SCHEMA[type(event)].name, attributes_of(event), happened)
         if self._exporters:
             self._export(self._record(when, event))
 

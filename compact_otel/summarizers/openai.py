@@ -5,6 +5,7 @@ source, in another script than the users', copied from the example, or over the 
 and the next of these is tried, as long as there is time:
 
     too long, or cut off   -> the same at half the length, at most twice
+    no good behind a call  -> a transcript, where the shape was `prefix`
     refused, unusable      -> the strategy `brief`
     no answer, or still no -> the next of `fallback_models`
     none of them           -> SummaryError; the extractive summariser takes over
@@ -16,12 +17,13 @@ those before it as its basis.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from opentelemetry.trace import TracerProvider
 
@@ -29,7 +31,7 @@ from compact_otel.core import events
 from compact_otel.core.errors import ConfigError, SummaryError
 from compact_otel.core.items import role_of, text_parts
 from compact_otel.core.settings import Strategy
-from compact_otel.core.types import Summary, SummaryRequest, Window
+from compact_otel.core.types import Summary, SummaryRequest, Usage, Window
 from compact_otel.summarizers.openai_call import (
     ApiName,
     Caller,
@@ -39,6 +41,7 @@ from compact_otel.summarizers.openai_call import (
     WindowError,
     output_room,
 )
+from compact_otel.summarizers.prefix import prefix_of
 from compact_otel.summarizers.prompts import PROMPTS, Prompts
 from compact_otel.summarizers.scripts import is_foreign
 from compact_otel.summarizers.transcript import Entry, clipped, harmless, transcript, turns_in
@@ -46,6 +49,10 @@ from compact_otel.windows import Windows
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+Shape = Literal["transcript", "prefix"]
+
+_log = logging.getLogger("compact_otel")
 
 _SHORTER = 2  # times
 _SMALLER = 4  # times that a part is halved because the window did not hold it
@@ -67,6 +74,15 @@ _NO_ANSWER = frozenset(
         "window_exceeded",
     }
 )
+_SETUP = {
+    "unauthorized": "`%s` cannot be asked for summaries: set OPENAI_API_KEY to a key that may use"
+    " it, or hand over a `client`",
+    "model_not_found": "`%s` cannot be asked for summaries, as the server knows no such model: look"
+    " at its name, the `api` and OPENAI_BASE_URL",
+    "insufficient_quota": "`%s` cannot be asked for summaries: the account has no quota left",
+}
+# The server is in trouble: the same in another shape would not help.
+_TROUBLE = (_NO_ANSWER | {"timeout"}) - {"bad_request", "model_not_found", "window_exceeded"}
 _SAFE = 0.9  # of the window: our count is an estimate
 _LEAST_ROOM = 64
 _CHARS_PER_TOKEN = 128
@@ -90,6 +106,7 @@ class _Step:
         share: Of the longest note that may be had, what is asked for.
         shorter: How often the length was halved for this model.
         smaller: How often the part was halved for this model.
+        behind: Whether the note is asked for behind the agent's own call.
     """
 
     strategy: Strategy
@@ -97,6 +114,7 @@ class _Step:
     share: float = 1.0
     shorter: int = 0
     smaller: int = 0
+    behind: bool = False
 
 
 class OpenAISummarizer:
@@ -109,6 +127,9 @@ class OpenAISummarizer:
         model: Who is asked. A small model does: facts that it drops are put back afterwards.
         fallback_models: Who is asked next, in this order.
         api: `responses`, or `chat` for servers that know Chat Completions only.
+        shape: `transcript` quotes what goes as data. `prefix` asks behind the agent's own call,
+            which the provider has in its prompt cache; only where the agent's model is `model`, and
+            only `model` is asked so. Where that cannot be done it is a transcript.
         client: A client to use instead of an own one, such as an `AsyncAzureOpenAI`, which then
             has to live in one event loop; or a function that makes one, which is called and its
             client closed for each summary.
@@ -134,6 +155,7 @@ class OpenAISummarizer:
         *,
         fallback_models: Sequence[str] = (),
         api: ApiName = "responses",
+        shape: Shape = "transcript",
         client: AsyncOpenAI | Callable[[], AsyncOpenAI] | None = None,
         prompts: Prompts = PROMPTS,
         language: str | None = None,
@@ -143,9 +165,11 @@ class OpenAISummarizer:
         window: int | None = None,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        _check_models(model, fallback_models, api)
+        _check_models(model, fallback_models)
+        _check_form(api, shape)
         _check_limits(timeout, max_retries, window)
         self._models = (model, *fallback_models)
+        self._shape = shape
         self._client = client
         self._prompts = prompts
         self._language = language
@@ -154,6 +178,7 @@ class OpenAISummarizer:
         self._seed = seed
         self._window = window
         self._windows = Windows()
+        self._complained: set[tuple[str, str]] = set()
         self._caller = Caller(api, tracer_provider)
 
     async def summarize(self, request: SummaryRequest) -> Summary:
@@ -163,26 +188,43 @@ class OpenAISummarizer:
             SummaryError: If none of the models gives one that can be used; `reason` is that of
                 the last.
         """
-        writing = _Writing(request)
+        prefix = prefix_of(request, self._models[0]) if self._shape == "prefix" else None
+        writing = _Writing(request, prefix)
         if not writing.entries and not request.previous_summary:
             raise SummaryError("nothing readable in the items", reason="empty")
+        try:
+            async with self._connected() as client:
+                return await self._written(client, writing)
+        except SummaryError as error:
+            error.usage = writing.usage
+            raise
+
+    async def _written(self, client: AsyncOpenAI, writing: _Writing) -> Summary:
         until = asyncio.get_running_loop().time() + self._timeout
-        step = _Step(strategy=request.strategy)
-        async with self._connected() as client:
-            while True:
-                try:
-                    stop = self._fill(writing, step)
-                except SummaryError as error:  # another model may have a larger window
-                    following, _ = self._after(step, error.reason)
-                    if following is None:
-                        raise
-                    step = following
-                    continue
-                answer = await self._tried(client, writing, step, until)
-                if isinstance(answer, _Step):
-                    step = answer
-                elif writing.advance(stop, answer.text):
-                    return Summary(answer.text, model=answer.model)
+        behind = writing.prefix is not None
+        step = _Step(strategy=writing.request.strategy, behind=behind)
+        while True:
+            try:
+                stop = len(writing.entries) if step.behind else self._fill(writing, step)
+            except SummaryError as error:  # another model may have a larger window
+                following, fallback = self._after(step, error.reason)
+                if following is None:
+                    raise
+                if fallback is not None:
+                    writing.request.tell(error.reason, fallback)
+                step = following
+                continue
+            answer = await self._tried(client, writing, step, until)
+            if isinstance(answer, _Step):
+                step = answer
+            elif writing.advance(stop, answer.text):
+                return Summary(answer.text, model=answer.model, usage=writing.usage)
+
+    def _complain(self, reason: str, model: str) -> None:
+        """Say once in the log what no later summary will change."""
+        if reason in _SETUP and (reason, model) not in self._complained:
+            self._complained.add((reason, model))
+            _log.warning(_SETUP[reason], model)
 
     async def _tried(
         self, client: AsyncOpenAI, writing: _Writing, step: _Step, until: float
@@ -199,10 +241,13 @@ class OpenAISummarizer:
         with self._caller.span(client, question.model) as told:
             try:
                 reply = await self._answer(client, question, told, limit)
+                writing.pay(reply)
                 return self._checked(reply, writing)
             except SummaryError as error:
-                if isinstance(error, WindowError):
+                if isinstance(error, WindowError) and question.prefix is None:
                     self._windows.learn(question.model, writing.cost(question), error.refused)
+                if not step.behind:  # or what is not known may be an item
+                    self._complain(error.reason, question.model)
                 following, fallback = self._after(step, error.reason)
                 if until <= asyncio.get_running_loop().time():
                     following = None
@@ -210,6 +255,8 @@ class OpenAISummarizer:
                     raise
                 told.fails(error)
                 told.goes_on(error.reason, fallback)
+                if fallback is not None:
+                    writing.request.tell(error.reason, fallback)
         return following
 
     async def _answer(
@@ -228,6 +275,8 @@ class OpenAISummarizer:
         self, step: _Step, reason: str
     ) -> tuple[_Step | None, events.FailureFallback | None]:
         """Return the next way to ask, None if there is none, and what telemetry calls it."""
+        if step.behind and reason not in _TOO_LONG | _TROUBLE:
+            return replace(step, behind=False), "retry_transcript"
         if reason == "window_exceeded" and step.smaller < _SMALLER:
             return replace(step, smaller=step.smaller + 1), None
         if reason in _TOO_LONG and step.shorter < _SHORTER:
@@ -267,6 +316,18 @@ class OpenAISummarizer:
         entries: Sequence[Entry] | None = None,
     ) -> Question:
         request, tokens = writing.request, _tokens(writing.request, step)
+        if step.behind and writing.prefix is not None:
+            return Question(
+                model=self._models[step.number],
+                instructions="",
+                message=self._prompts.behind_the_call(
+                    request, step.strategy, tokens=tokens, language=self._language
+                ),
+                tokens=tokens,
+                seed=self._seed,
+                timeout=limit,
+                prefix=writing.prefix,
+            )
         return Question(
             model=self._models[step.number],
             instructions=self._prompts.instructions(step.strategy),
@@ -331,6 +392,7 @@ class OpenAISummarizer:
         try:
             made = openai.AsyncOpenAI() if given is None else given()
         except openai.OpenAIError as error:
+            self._complain("unauthorized", self._models[0])
             raise SummaryError(
                 "no client could be made: set OPENAI_API_KEY or hand over `client`",
                 reason="unauthorized",
@@ -344,22 +406,27 @@ class _Writing:
 
     Args:
         request: The request.
+        prefix: As below.
 
     Attributes:
         request: The request.
+        prefix: The agent's own call, to ask behind; None to quote what goes.
         entries: All that is to be summarised.
         part: What of it is summarised now.
         anchor: The note so far.
         source_length: Characters of all that the note stands for.
+        usage: What all answers so far have cost, None if no server said so.
     """
 
-    def __init__(self, request: SummaryRequest) -> None:
+    def __init__(self, request: SummaryRequest, prefix: Mapping[str, Any] | None) -> None:
         self.request = request
+        self.prefix = prefix
         self.anchor = request.previous_summary
         turns_before = turns_in(self.anchor or "")
         self.entries = transcript(request.items, turns_before=turns_before)
         self.source_length = sum(len(entry.body) for entry in self.entries) + len(self.anchor or "")
         self.part: Sequence[Entry] = ()
+        self.usage: Usage | None = None
         self._start = 0
         self._costs: list[int] | None = None
         self._sizes = [len(entry.text.encode("utf-8", "replace")) for entry in self.entries]
@@ -371,6 +438,11 @@ class _Writing:
     def cost(self, question: Question) -> int:
         """Return the tokens of a question, about."""
         return self.request.count_text(f"{question.instructions}\n{question.message}")
+
+    def pay(self, reply: Reply) -> None:
+        """Add what an answer has cost, whatever it is worth."""
+        if reply.usage is not None:
+            self.usage = reply.usage + self.usage
 
     def fill(self, room: int) -> int:
         """Take as many entries as there is room for, at least one; return the index behind."""
@@ -411,15 +483,24 @@ def _users_words(request: SummaryRequest) -> Iterator[str]:
                 yield from text_parts(item.get("content"))
 
 
-def _check_models(model: str, fallback_models: Sequence[str], api: str) -> None:
+def _check_models(model: str, fallback_models: Sequence[str]) -> None:
     if isinstance(fallback_models, str):
         raise ConfigError(f"need a list of names in `fallback_models`, got {fallback_models!r}")
     for name in (model, *fallback_models):
         if not isinstance(name, str) or not name.strip():
             raise ConfigError(f"need names in `model` and `fallback_models`, got {name!r}")
-    if api not in get_args(ApiName):
-        valid = ", ".join(get_args(ApiName))
-        raise ConfigError(f"need `api` to be one of {valid}, got {api!r}")
+
+
+def _check_form(api: str, shape: str) -> None:
+    for name, value, kind in (("api", api, ApiName), ("shape", shape, Shape)):
+        if value not in get_args(kind):
+            valid = ", ".join(get_args(kind))
+            raise ConfigError(f"need `{name}` to be one of {valid}, got {value!r}")
+    if shape == "prefix" and api != "responses":
+        raise ConfigError(
+            f"need `api` to be responses for the `shape` prefix, got {api!r}: "
+            "use the shape transcript"
+        )
 
 
 def _check_limits(timeout: float, max_retries: int, window: int | None) -> None:

@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 
 from compact_otel.core import events
 from compact_otel.core.errors import SummaryError
+from compact_otel.core.types import Usage
 from compact_otel.model_names import understood
 from compact_otel.overflow import Overflow, overflow_in
 from compact_otel.patience import Patience
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ApiName = Literal["responses", "chat"]
 
+_MOST = 10**12  # tokens; no request has more
 _REASONING_TOKENS = 4_000
 """Room for what a model thinks before it writes; it counts as output."""
 
@@ -60,6 +62,8 @@ class Question:
         tokens: The longest note.
         seed: Where the API takes one.
         timeout: Seconds for one request.
+        prefix: The beginning of a request of the Responses API behind which `message` stands, as
+            what the user says last; None for a request of our own.
     """
 
     model: str
@@ -68,6 +72,7 @@ class Question:
     tokens: int
     seed: int | None
     timeout: float
+    prefix: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,7 @@ class Reply:
         id: Of the response.
         finish: Why it ended; `stop` if by itself.
         refusal: Whether the model refused.
-        input_tokens: As the provider counted; None if it did not.
-        output_tokens: The same.
+        usage: As the provider counted; None if it did not.
     """
 
     text: str
@@ -89,8 +93,7 @@ class Reply:
     id: str | None
     finish: str
     refusal: bool
-    input_tokens: int | None
-    output_tokens: int | None
+    usage: Usage | None
 
 
 class Caller:
@@ -138,7 +141,7 @@ class Caller:
         options: dict[str, Any]
         if self._api == "responses":
             options = {"max_output_tokens": room, "store": False, **sampling}
-            if reasons:
+            if reasons and question.prefix is None:
                 options["reasoning"] = {"effort": "low"}
         else:
             options = {"max_completion_tokens": room, **sampling}
@@ -154,6 +157,10 @@ class Caller:
     async def _sent(
         self, client: AsyncOpenAI, question: Question, options: Mapping[str, Any]
     ) -> Any:
+        if question.prefix is not None:
+            last = {"role": "user", "content": question.message}
+            request = {**question.prefix, "input": [*question.prefix["input"], last], **options}
+            return await client.responses.create(**request, timeout=question.timeout)
         if self._api == "responses":
             return await client.responses.create(
                 model=question.model,
@@ -237,8 +244,7 @@ class Told:
                 "gen_ai.response.model": reply.model,
                 "gen_ai.response.id": reply.id,
                 "gen_ai.response.finish_reasons": (reply.finish,),
-                "gen_ai.usage.input_tokens": reply.input_tokens,
-                "gen_ai.usage.output_tokens": reply.output_tokens,
+                **_told_usage(reply.usage),
             }
         )
 
@@ -359,8 +365,7 @@ def _responses_reply(answer: Any) -> Reply:
         id=answer.id,
         finish=finish,
         refusal=any(part.type == "refusal" for part in parts),
-        input_tokens=None if usage is None else usage.input_tokens,
-        output_tokens=None if usage is None else usage.output_tokens,
+        usage=_usage(usage, "input_tokens", "output_tokens"),
     )
 
 
@@ -372,9 +377,36 @@ def _chat_reply(answer: Any) -> Reply:
         id=answer.id,
         finish=str(choice.finish_reason or "stop"),
         refusal=bool(getattr(choice.message, "refusal", None)),
-        input_tokens=None if usage is None else usage.prompt_tokens,
-        output_tokens=None if usage is None else usage.completion_tokens,
+        usage=_usage(usage, "prompt_tokens", "completion_tokens"),
     )
+
+
+def _usage(counted: Any, input_name: str, output_name: str) -> Usage | None:
+    """Return what a server counted, None where it did not; servers like OpenAI's leave out much."""
+    if _count(counted, input_name) is None:
+        return None
+    details = getattr(counted, f"{input_name}_details", None)
+    return Usage(
+        input_tokens=_count(counted, input_name) or 0,
+        cached_tokens=_count(details, "cached_tokens") or 0,
+        output_tokens=_count(counted, output_name) or 0,
+    )
+
+
+def _count(holder: Any, name: str) -> int | None:
+    value = getattr(holder, name, None)
+    return value if type(value) is int and 0 <= value <= _MOST else None
+
+
+def _told_usage(usage: Usage | None) -> dict[str, int]:
+    if usage is None:
+        return {}
+    told = {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
+    }
+    return {name: count for name, count in told.items() if count or "cache" not in name}
 
 
 def _joined(content: str | Sequence[Any] | None) -> str:

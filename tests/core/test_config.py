@@ -35,6 +35,14 @@ ENVIRONMENT = {
     "COMPACT_MAX_BREAK_EVEN_CALLS": ("7", lambda c: c.policy.max_break_even_calls, 7),
     "COMPACT_ESTIMATOR_EXACT": ("Yes", lambda c: c.estimator.exact, True),
     "COMPACT_ESTIMATOR_TIMEOUT": ("0.5", lambda c: c.estimator.timeout, 0.5),
+    "COMPACT_SUMMARIZER_MODEL": ("gpt-4.1-mini", lambda c: c.summarizer.model, "gpt-4.1-mini"),
+    "COMPACT_SUMMARIZER_FALLBACK_MODELS": (
+        "gpt-4o-mini, gpt-4o,",
+        lambda c: c.summarizer.fallback_models,
+        ("gpt-4o-mini", "gpt-4o"),
+    ),
+    "COMPACT_SUMMARIZER_API": ("chat", lambda c: c.summarizer.api, "chat"),
+    "COMPACT_SUMMARIZER_SHAPE": ("prefix", lambda c: c.summarizer.shape, "prefix"),
     "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
     "COMPACT_SUMMARIZER_VERIFY": ("no", lambda c: c.summarizer.verify, False),
     "COMPACT_SUMMARIZER_FACTS_FLOOR": ("0.7", lambda c: c.summarizer.facts_floor, 0.7),
@@ -138,6 +146,24 @@ PROBLEMS = {
     "need true or false in `estimator.exact`, got 'yes'": {"estimator": {"exact": "yes"}},
     "need seconds > 0 in `estimator.timeout`, got 0": {"estimator": {"timeout": 0}},
     "need true or false in `summarizer.verify`, got 1": {"summarizer": {"verify": 1}},
+    "need a model name in `summarizer.model`, got ' '; "
+    "leave it out for the extractive summariser": {"summarizer": {"model": " "}},
+    "need a model name in `summarizer.model`, got ['a']; "
+    "leave it out for the extractive summariser": {"summarizer": {"model": ["a"]}},
+    "need a list of model names in `summarizer.fallback_models`, got 'a'": {
+        "summarizer": {"fallback_models": "a"}
+    },
+    "need a list of model names in `summarizer.fallback_models`, got ('a', '')": {
+        "summarizer": {"fallback_models": ("a", "")}
+    },
+    "need `summarizer.api` to be one of responses, chat, got 'completions'": {
+        "summarizer": {"api": "completions"}
+    },
+    "need `summarizer.shape` to be one of transcript, prefix, got 'short'": {
+        "summarizer": {"shape": "short"}
+    },
+    "need `summarizer.api` to be responses for the `summarizer.shape` prefix, got 'chat': "
+    "use the shape transcript": {"summarizer": {"shape": "prefix", "api": "chat"}},
     "need 0 <= `summarizer.facts_floor` <= 1, got 1.1": {"summarizer": {"facts_floor": 1.1}},
     "need 0 <= `summarizer.ledger_pct` <= 0.9, got 1": {"summarizer": {"ledger_pct": 1}},
     "need 0 <= `summarizer.ledger_pct` <= 0.9, got nan": {"summarizer": {"ledger_pct": math.nan}},

@@ -294,6 +294,7 @@ TYPES = {
     "compact.reduction.step": int,
     "compact.summary.id": str,
     "compact.summary.version": int,
+    "compact.summary.duration": float,
     "compact.cache.phase": str,
     "compact.cache.kept": int,
     "compact.cache.lost": int,
