@@ -73,7 +73,8 @@ def compact(
 
     Args:
         messages: Responses API items, Chat Completions messages or `Message` objects.
-        summarizer: Writes the summary; None for the extractive one, which needs no model.
+        summarizer: Writes the summary; None for what the setting `summarizer.model` says, else the
+            extractive one, which needs no model.
         estimator: Counts tokens; None for tiktoken.
         **settings: Fields of `CompactConfig` and `CompactPolicy`, such as `keep_recent_turns=2`.
 

@@ -25,6 +25,7 @@ from compact_otel.manager import CompactManager
 from compact_otel.model_call import (
     NOT_IN_HAND,
     ModelCall,
+    composer,
     context_of,
     counter,
     handoff_item,
@@ -95,6 +96,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         stand_back=reason,
         on_insufficient=manager.config.on_insufficient_budget,
         count=counter(call, flag) if manager.config.estimator.exact else None,
+        compose=composer(call, flag),
     )
     if reason in NOT_IN_HAND or manager.config.mode == "observe":
         return Prepared(call.unmarked(flag))

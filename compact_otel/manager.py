@@ -6,7 +6,7 @@ history back as it came, and the span says so.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +40,9 @@ class CompactManager:
     Args:
         config: Settings; None reads the environment.
         estimator: Counts tokens; None for tiktoken.
-        summarizer: Writes summaries; None for the extractive one, which needs no model. If yours
-            fails, the extractive one is asked.
+        summarizer: Writes summaries; None for what `config.summarizer` says: a model, if one is
+            named. The extractive one, which needs none, is asked where there is no other, or it
+            fails.
         storage: Keeps what is compacted away; None for what `config.storage` says.
         exporters: Take every event beside OpenTelemetry; None for what `config.telemetry` says.
         tracer_provider: Where spans go; None for the global provider.
@@ -112,6 +113,7 @@ class CompactManager:
         stand_back: str | None = None,
         on_insufficient: OnInsufficient = "raise",
         count: Callable[[list[Any]], Awaitable[int]] | None = None,
+        compose: Callable[[list[Any]], Mapping[str, Any]] | None = None,
     ) -> CompactResult:
         """Return what the next model call should send, without blocking the event loop.
 
@@ -124,6 +126,8 @@ class CompactManager:
             on_insufficient: Whether `InsufficientBudget` is raised, or the history goes back.
             count: Returns the tokens of the call with the messages it is given, as the provider
                 counts them; asked near the trigger if `estimator.exact` is set.
+            compose: Returns the call with the messages it is given as a request of the Responses
+                API; for a summariser that asks behind it.
 
         Raises:
             InsufficientBudget: If what must stay is over the budget, unless told otherwise.
@@ -137,6 +141,7 @@ class CompactManager:
                 stand_back=stand_back,
                 on_insufficient=on_insufficient,
                 count=count,
+                compose=compose,
             )
         )
 

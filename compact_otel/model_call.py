@@ -224,24 +224,44 @@ _BUILT_FROM = (
 )
 
 
-def counter(call: ModelCall, flag: str) -> Callable[[list[Any]], Awaitable[int]] | None:
-    """Return what lets the provider count a call with other items, None if it cannot be asked.
+def composer(call: ModelCall, flag: str) -> Callable[[list[Any]], dict[str, Any]] | None:
+    """Return what composes the request of a call with other items, None if that is not known.
 
-    Only OpenAI's Responses API can. The request is built by the SDK's own model, so it is the one
-    that would be sent; a version whose model does not build it apart has no such thing.
+    Only for the Responses API. It is built by the SDK's own model, so it is the one that would be
+    sent; a version whose model does not build it apart has no such thing.
 
     Args:
         call: The call.
         flag: The mark of protected items, which no provider knows.
     """
     build = getattr(call.model, "_build_response_create_kwargs", None)
+    if not is_a(call.model, "OpenAIResponsesModel") or build is None:
+        return None
+
+    def compose(items: list[Any]) -> dict[str, Any]:
+        going = call.with_input(items).unmarked(flag)
+        request: dict[str, Any] = build(**{name: going.argument(name) for name in _BUILT_FROM})
+        return request
+
+    return compose
+
+
+def counter(call: ModelCall, flag: str) -> Callable[[list[Any]], Awaitable[int]] | None:
+    """Return what lets the provider count a call with other items, None if it cannot be asked.
+
+    Only OpenAI's Responses API can, and where the request can be composed.
+
+    Args:
+        call: The call.
+        flag: The mark of protected items, which no provider knows.
+    """
+    compose = composer(call, flag)
     client_of = getattr(call.model, "_get_client", None)
-    if not is_a(call.model, "OpenAIResponsesModel") or build is None or client_of is None:
+    if compose is None or client_of is None:
         return None
 
     async def count(items: list[Any]) -> int:
-        going = call.with_input(items).unmarked(flag)
-        request = build(**{name: going.argument(name) for name in _BUILT_FROM})
+        request = compose(items)
         asked = {name: request[name] for name in _COUNTED if name in request}
         client = client_of().with_options(max_retries=0)  # our own count is as near as a retry
         answer = await client.responses.input_tokens.count(**asked)

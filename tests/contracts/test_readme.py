@@ -54,7 +54,7 @@ def test_the_readme_lists_every_setting_with_its_default():
         holder = sections.get(section) or (config.policy if field in policy else config)
         value = getattr(holder, field)
         if name != "max_context_tokens":
-            written = ",".join(value) if isinstance(value, tuple) else str(value)
+            written = (",".join(value) or "none") if isinstance(value, tuple) else str(value)
             assert shown.strip("`") == written, name
 
 
