@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from compact_otel.core.errors import ConfigError, StorageError
+from compact_otel.core.frame import unwrap
 from compact_otel.core.items import as_mapping, newest_user, role_of, text_parts, unpaired
 from compact_otel.core.types import CallContext, CompactResult, SessionStatus
 from compact_otel.manager import CompactManager
@@ -107,7 +108,7 @@ async def compact_session(
         items = await session.get_items(_ALL)
         _check_settled(items)
         result = await manager.amanual_compact(_id_of(session), items, note, call=call)
-        if result.error is None and result.dropped:
+        if result.error is None and (result.dropped or result.cleared):
             await _to_its_end(_replace(session, items, _as_stored(result.messages, items)))
     return result
 
@@ -221,7 +222,10 @@ def _as_stored(messages: Sequence[Any], items: Sequence[Any]) -> list[Any]:
     off again; and there some servers ask for the `type`.
     """
     given = {id(item) for item in items}
-    return [item if id(item) in given else _stored_summary(item) for item in messages]
+    return [
+        item if id(item) in given or unwrap(as_mapping(item)) is None else _stored_summary(item)
+        for item in messages
+    ]
 
 
 def _stored_summary(item: Any) -> Any:

@@ -138,6 +138,9 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "protected": "compact.kept.protected",
                 "recent_turns": "compact.kept.recent_turns",
                 "tool_pairs": "compact.kept.tool_pairs",
+                "user_messages": "compact.kept.user_messages",
+                "cleared": "compact.messages.cleared",
+                "cleared_tokens": "compact.tokens.cleared",
                 "tokens_removed": "compact.tokens.removed",
                 "messages_before": "compact.messages.before",
                 "messages_after": "compact.messages.after",
@@ -299,7 +302,7 @@ class CompactSpan:
 
     def _end(self, outcome: Outcome, replayed: Checkpoint | None) -> None:
         self._span.set_attribute(OUTCOME, outcome)
-        if replayed is not None and outcome == "replayed":
+        if replayed is not None and replayed.summary is not None and outcome == "replayed":
             self._span.set_attribute("compact.summary.id", replayed.summary_id)
             self._span.set_attribute("compact.summary.version", replayed.version)
         if outcome in ("error", "fallback") and self._error_type is not None:

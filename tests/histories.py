@@ -457,8 +457,15 @@ def is_summary(item: Any) -> bool:
 
 
 def is_ours(item: Any, given: Sequence[Any]) -> bool:
-    """Say whether an item of a result was not in what was given."""
-    return all(item is not other for other in given)
+    """Say whether an item of a result was not in what was given, not even with another text."""
+    return not is_cleared(item) and all(item is not other for other in given)
+
+
+def is_cleared(item: Any) -> bool:
+    """Say whether an item of a result is an output of which only a line is left."""
+    read = readable(item)
+    text = read.get("output", read.get("content"))
+    return isinstance(text, str) and text.startswith("[The output of ")
 
 
 def opens(item: Any) -> Iterator[tuple[str, Any]]:

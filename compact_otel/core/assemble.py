@@ -1,18 +1,20 @@
 """From a history and what is known of its compactions to the list that goes out.
 
-The result holds the given objects themselves, in their order, and one message more: the summary, at
-the place of the first item it stands for. Nothing is copied, converted or changed.
+The result holds the given objects themselves, in their order, and one message more, the summary.
+Nothing is copied, converted or changed but tool outputs that were cleared: of these it holds copies
+with another text.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from compact_otel.core import frame
 from compact_otel.core.settings import SummaryRole
-from compact_otel.core.types import Checkpoint, Item
+from compact_otel.core.types import Checkpoint, Cleared, Item
 
 T = TypeVar("T")
 
@@ -25,34 +27,60 @@ class View:
         kept: Indices of the items that stay, ascending.
         summary: Text of the summary that stands for the others, None if there is none.
         version: The N of its frame, 0 without a summary.
+        place: The summary stands in front of what is kept from this index on; None: at the place of
+            the first item it stands for.
+        cleared: Tool outputs that a line stands for, ascending.
     """
 
     kept: Sequence[int]
     summary: str | None = None
     version: int = 0
+    place: int | None = None
+    cleared: tuple[Cleared, ...] = ()
 
     def render(
-        self, items: Sequence[T], summary_message: Callable[[str], T], *, recall: bool = False
+        self,
+        items: Sequence[T],
+        summary_message: Callable[[str], T],
+        cleared_message: Callable[[T, str], T],
+        *,
+        recall: bool = False,
     ) -> list[T]:
         """Return the list to send, with `summary_message(content)` in its place.
 
         Args:
             items: The whole history.
             summary_message: Makes a message of a framed summary.
+            cleared_message: Returns a tool output with another text.
             recall: As in `frame.wrap`.
         """
-        if self.summary is None and len(self.kept) == len(items):
+        if self.summary is None and len(self.kept) == len(items) and not self.cleared:
             return list(items)
-        made = [items[index] for index in self.kept]
+        lines = {entry.index: entry.text for entry in self.cleared}
+        made = [
+            cleared_message(items[index], lines[index]) if index in lines else items[index]
+            for index in self.kept
+        ]
         if self.summary is not None:
             content = frame.wrap(self.version, self.summary, recall=recall)
-            made.insert(self.intact, summary_message(content))
+            made.insert(self._place, summary_message(content))
         return made
 
     @property
-    def intact(self) -> int:
-        """How many items stand at the beginning as they did, before anything is missing."""
+    def _place(self) -> int:
+        """How many of the kept items stand in front of the summary."""
+        before = 0 if self.place is None else bisect_left(self.kept, self.place)
+        return max(self._gap, before)
+
+    @property
+    def _gap(self) -> int:
+        """How many items stand at the beginning before one is missing."""
         return next((n for n, index in enumerate(self.kept) if n != index), len(self.kept))
+
+    @property
+    def intact(self) -> int:
+        """How many items stand at the beginning as they did, before anything is another way."""
+        return min(self._gap, self.cleared[0].index) if self.cleared else self._gap
 
 
 def whole(items: Sequence[object]) -> View:
@@ -66,6 +94,8 @@ def replay(items: Sequence[object], checkpoint: Checkpoint) -> View:
         kept=(*checkpoint.kept, *range(checkpoint.covered, len(items))),
         summary=checkpoint.summary,
         version=checkpoint.version,
+        place=checkpoint.place,
+        cleared=checkpoint.cleared,
     )
 
 
@@ -77,3 +107,9 @@ def summary_item(content: str, role: SummaryRole, api: Literal["responses", "cha
     """
     message = {"role": role, "content": content}
     return {"type": "message", **message} if api == "responses" else message
+
+
+def cleared_item(item: Item, text: str) -> Item:
+    """Return a tool output with another text."""
+    member = "content" if item.get("role") == "tool" else "output"
+    return {**item, member: text}

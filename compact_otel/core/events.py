@@ -173,6 +173,8 @@ class PrunedMessages(Event):
     """Items were removed from the call; the counts say what stayed.
 
     `protected` lists what was marked as protected, by index and label: `0:refund rules, 12`.
+    `user_messages` are those kept beside the recent turns. `cleared` outputs of tools stay with a
+    line instead of their text, which had `cleared_tokens`.
     """
 
     pruned: int
@@ -180,6 +182,9 @@ class PrunedMessages(Event):
     protected: str | None
     recent_turns: int
     tool_pairs: int
+    user_messages: int | None = None
+    cleared: int | None = None
+    cleared_tokens: int | None = None
     tokens_removed: int
     messages_before: int
     messages_after: int

@@ -26,6 +26,7 @@ from typing import Any
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
 from compact_otel.core.caching import measured
+from compact_otel.core.clearing import shortened, without_stale, without_superseded
 from compact_otel.core.errors import InsufficientBudget, StorageError, VerificationError
 from compact_otel.core.job import (
     Claim,
@@ -39,22 +40,29 @@ from compact_otel.core.job import (
     SaveTranscript,
 )
 from compact_otel.core.making import (
+    UNCLEARED,
+    Compaction,
     Planned,
     cache_effect,
     checkpoint_of,
     circuit_open,
+    cleared,
     failure,
     made,
     planned,
     report,
 )
 from compact_otel.core.measure import Measured
+from compact_otel.core.policy import aim
 from compact_otel.core.ready import ahead_of, is_ready, ready
 from compact_otel.core.types import ArchiveReceipt, Checkpoint
 from compact_otel.core.verify import verify
 
 _PATIENCE = 3
 """After so many compactions in a row that did not last, no model is asked for the next."""
+
+_SHORT, _SHORT_SHARE = 100, 0.1
+"""Tokens that are left of an output that is too large, and their share of the budget."""
 
 _DOUBTFUL = 0.1
 """A call this near to the trigger, as a share of it, is worth an exact count."""
@@ -88,7 +96,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     unchanged = FlowResult(
         view=state.view,
         history=job.memory.remembered(counted=state.counted, expected=state.total),
-        outcome="skipped" if state.view.summary is None else "replayed",
+        outcome="replayed" if state.view.summary is not None or state.view.cleared else "skipped",
         tokens_before=state.total,
         tokens_after=state.total,
         soon=state.limits.soon <= state.total < state.limits.trigger
@@ -118,10 +126,13 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
         yield state.decision(job.trigger)
         # What comes until the compaction is due stays word for word, so that much less may stay.
         to_come = max(0, state.limits.trigger - state.total)
-        to_do = planned(job, state, state.limits.less(to_come))
+        lean = yield from _lean(state)
+        clearing = without_stale(lean, state.limits.target - to_come)
+        will_do = clearing.total + to_come <= state.limits.target  # and no summary will be asked
+        to_do = None if will_do else planned(job, lean, state.limits.less(to_come))
         if not had or to_do is None or is_ready(job, view.version):
             return replace(result, view=view, outcome="noop")
-        done = yield from made(job, state, to_do, (0,), note=False)
+        done = yield from made(job, to_do, (0,), note=False)
         assert done.made.created is not None  # noqa: S101 - no note was asked for
         ahead = ahead_of(done, done.made.created)
         yield from _hold(replace(checkpoint_of(job, state, done), ahead=ahead))
@@ -152,7 +163,7 @@ def _fits(job: Job, checkpoint: Checkpoint) -> bool:
 def _known(job: Job) -> Generator[Effect, Any, View]:
     """Return the known view; the storage is asked only where the ledger knows nothing."""
     view = known_view(job)
-    if view.summary is None and job.storage is not None:
+    if view.summary is None and not view.cleared and job.storage is not None:
         return (yield from _loaded(job, LoadCheckpoints()))
     return view
 
@@ -229,45 +240,108 @@ def _compacted(
     if done is not None and done.made.created is not None:
         yield done.made.created
     else:
-        try:
-            to_do = planned(job, state, state.limits)
-        except InsufficientBudget as error:
-            yield failure("decide", error, job.on_insufficient)
-            return replace(unchanged, outcome="error", error=error)
-        if to_do is None:
-            return replace(unchanged, outcome="noop")
-        if _pays_too_late(job, state, to_do):
-            skipped = state.decision(job.trigger)
-            yield replace(skipped, decision="skip", reason="break_even_too_far")
-            return unchanged
-        attempts = yield from _attempts(job)
-        try:
-            done = yield from made(job, state, to_do, attempts)
-        except (VerificationError, InsufficientBudget) as error:
-            short = isinstance(error, InsufficientBudget)
-            yield failure("verify", error, job.on_insufficient if short else "passthrough")
-            return replace(unchanged, outcome="error", error=error)
+        found = yield from _worked_out(job, state, unchanged)
+        if isinstance(found, FlowResult):
+            return found
+        done = found
     yield from report(state, done)
-    yield cache_effect(job, state, done.after.view, done.after.total)
+    yield cache_effect(job, state, done.view, done.tokens)
     checkpoint = checkpoint_of(job, state, done)
     return replace(
         unchanged,
-        view=done.after.view,
+        view=done.view,
         history=job.memory.compacted(checkpoint, counted=done.after.counted),
         outcome="compacted" if done.made.planned else "fallback",
-        tokens_after=done.after.total,
+        tokens_after=done.tokens,
         archive=(yield from _store(job, checkpoint, done.dropped)),
         prepared=prepared,
     )
 
 
-def _pays_too_late(job: Job, state: Measured, to_do: Planned) -> bool:
+def _worked_out(
+    job: Job, state: Measured, unchanged: FlowResult
+) -> Generator[Effect, Any, Compaction | FlowResult]:
+    """Return a compaction, or how it ends without one."""
+    lean = yield from _lean(state)
+    try:
+        way = _cheapest(job, state, lean)
+    except InsufficientBudget as error:
+        yield failure("decide", error, job.on_insufficient)
+        return replace(unchanged, outcome="error", error=error)
+    if way is None:
+        return replace(unchanged, outcome="noop")
+    if _pays_too_late(job, state, way):
+        skipped = state.decision(job.trigger)
+        yield replace(skipped, decision="skip", reason="break_even_too_far")
+        return unchanged
+    if isinstance(way, Compaction):
+        return way
+    attempts = yield from _attempts(job)
+    try:
+        return (yield from made(job, way, attempts))
+    except (VerificationError, InsufficientBudget) as error:
+        short = isinstance(error, InsufficientBudget)
+        yield failure("verify", error, job.on_insufficient if short else "passthrough")
+        return replace(unchanged, outcome="error", error=error)
+
+
+def _lean(state: Measured) -> Generator[Effect, Any, Measured]:
+    """Return a call without what later outputs have superseded."""
+    try:
+        return without_superseded(state)
+    except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
+        yield failure("assemble", error, "passthrough", UNCLEARED)
+        return state
+
+
+def _cheapest(job: Job, state: Measured, lean: Measured) -> Compaction | Planned | None:
+    """Return a compaction that only clears outputs if that is enough, else the plan of one.
+
+    By hand there is always a summary: whoever asks for one has a reason.
+
+    Raises:
+        InsufficientBudget: If what must stay is over the budget.
+    """
+    if job.trigger != "manual":
+        target = aim(job.scale.policy, state.limits, job.trigger, state.total)
+        leaner = without_stale(lean, target)
+        if leaner.total <= target:
+            return cleared(job, state, leaner)
+    return _plan(job, lean)
+
+
+def _plan(job: Job, lean: Measured) -> Planned | None:
+    """Return what stays and what goes; where not even the latest turn fits, less of it stays.
+
+    A call that is too large ends a run, and of a summary without room nothing is left.
+
+    Raises:
+        InsufficientBudget: If what must stay is over the budget.
+    """
+    best: Planned | None = None
+    problem: InsufficientBudget | None = None
+    for measure, to_none in ((None, False), (None, True), (shortened, True)):
+        most = max(_SHORT, int(lean.limits.budget * _SHORT_SHARE))
+        state = lean if measure is None else measure(lean, most)
+        try:
+            found = planned(job, state, lean.limits, to_none=to_none)
+        except InsufficientBudget as error:
+            problem = problem or error
+            continue
+        if found is None or not found.plan.cramped:
+            return found
+        best = best or found
+    if best is None and problem is not None:
+        raise problem
+    return best
+
+
+def _pays_too_late(job: Job, state: Measured, way: Compaction | Planned) -> bool:
     """Say whether a call that still fits is better left alone, for the sake of the prompt cache."""
     most = job.scale.policy.max_break_even_calls
     if not most or job.trigger != "preflight" or state.total >= state.limits.budget:
         return False
-    plan, view = to_do.plan, View(kept=to_do.kept)
-    effect = cache_effect(job, state, view, plan.kept_tokens + plan.summary_budget)
+    effect = cache_effect(job, state, way.view, way.tokens)
     return effect.break_even_calls is None or effect.break_even_calls > most
 
 

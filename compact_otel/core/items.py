@@ -237,6 +237,24 @@ def blocks(items: Sequence[Item]) -> list[Block]:
     ]
 
 
+def output_text(item: Item) -> str | None:
+    """Return the text of a tool's output for which another text may stand, None of other items."""
+    kind = item.get("type")
+    if kind in ("function_call_output", "custom_tool_call_output"):
+        content = item.get("output")
+    elif kind is None and item.get("role") == "tool":
+        content = item.get("content")
+    else:
+        return None
+    return "\n".join(text_parts(content))
+
+
+def pairs(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Return (index of call, index of output) of every tool call that was answered, by output."""
+    links, _ = _pairs(items, [_part(item) for item in items])
+    return links
+
+
 def server_compacted(items: Sequence[Item]) -> int:
     """Return how many items, from the start, a compaction by the provider speaks of.
 

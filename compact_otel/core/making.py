@@ -22,7 +22,7 @@ from compact_otel.core.facts import Facts, Repaired, Verified
 from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.job import Effect, Job, Summarize, VerifyFacts
 from compact_otel.core.measure import Measured
-from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, make_plan
+from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, keep_all, make_plan
 from compact_otel.core.summary import Made, ask, is_usage, usable
 from compact_otel.core.types import Checkpoint, Summary, SummaryRequest, Usage
 from compact_otel.core.verify import verify
@@ -30,12 +30,24 @@ from compact_otel.core.verify import verify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What stays and what goes, as indices of the history, and the summary's tokens at most."""
+    """What stays and what goes of a call, as indices, and the summary's tokens at most."""
 
+    state: Measured
     plan: Plan
     kept: tuple[int, ...]
     dropped: tuple[int, ...]
+    place: int | None
     frame_tokens: int
+
+    @property
+    def view(self) -> View:
+        """What of the history stays."""
+        return View(kept=self.kept)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the call if the summary is as long as it may be."""
+        return self.plan.kept_tokens + self.plan.summary_budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +59,25 @@ class Compaction:
     made: Made
     dropped: Sequence[int]
 
+    @property
+    def view(self) -> View:
+        """What goes out."""
+        return self.after.view
 
-def planned(job: Job, state: Measured, limits: Limits) -> Planned | None:
+    @property
+    def tokens(self) -> int:
+        """Tokens of the call."""
+        return self.after.total
+
+
+def planned(job: Job, state: Measured, limits: Limits, *, to_none: bool = False) -> Planned | None:
     """Return what stays and what goes, None if dropping gains nothing.
+
+    Args:
+        job: The job.
+        state: The call.
+        limits: What has to be reached.
+        to_none: Whether the last turn and the last call may go, too.
 
     Raises:
         InsufficientBudget: If what must stay is over the budget.
@@ -65,25 +93,49 @@ def planned(job: Job, state: Measured, limits: Limits) -> Planned | None:
         fixed_tokens=state.fixed.total,
         frame_tokens=frame_tokens,
         previous_tokens=state.summary_tokens,
+        to_none=to_none,
     )
     if plan is None:
         return None
     return Planned(
+        state=state,
         plan=plan,
         kept=tuple(view.kept[position] for position in plan.kept),
         dropped=tuple(view.kept[position] for position in plan.dropped),
+        place=None if plan.place is None else (*view.kept, len(job.items))[plan.place],
         frame_tokens=frame_tokens,
     )
 
 
+def cleared(job: Job, state: Measured, lean: Measured) -> Compaction:
+    """Return a compaction that clears outputs of tools and drops nothing.
+
+    Raises:
+        InsufficientBudget: If the result is over the budget.
+        VerificationError: If it breaks a rule.
+    """
+    view, policy = lean.view, job.scale.policy
+    verify(job.items, state.view, view, policy)
+    check_size(state, lean)
+    items = [job.items[index] for index in view.kept]
+    tokens = [lean.item_tokens[index] for index in view.kept]
+    return Compaction(
+        plan=keep_all(items, tokens, policy, fixed_tokens=lean.fixed.total),
+        after=lean,
+        made=Made(
+            text=view.summary, version=view.version, id=job.new_id(), created=None, planned=True
+        ),
+        dropped=(),
+    )
+
+
 def made(
-    job: Job, state: Measured, to_do: Planned, attempts: Sequence[int], *, note: bool = True
+    job: Job, to_do: Planned, attempts: Sequence[int], *, note: bool = True
 ) -> Generator[Effect, Any, Compaction]:
     """Carry out a plan.
 
     Args:
         job: The job.
-        state: The call before.
         to_do: The plan.
         attempts: Which of the job's writers are asked, in this order.
         note: Whether a note that items are gone will do where no writer gave a summary.
@@ -93,6 +145,7 @@ def made(
         InsufficientBudget: If the result is over the budget.
         VerificationError: If the result breaks a rule.
     """
+    state = to_do.state
     request, version = ask(
         state,
         to_do.plan,
@@ -111,7 +164,14 @@ def made(
         if not note:
             raise SummaryError("no summariser gave a summary", reason="empty")
         summary = Made.note(request, version, job.new_id())
-    view = View(kept=to_do.kept, summary=summary.text, version=summary.version)
+    staying = set(to_do.kept)
+    view = View(
+        kept=to_do.kept,
+        summary=summary.text,
+        version=summary.version,
+        place=to_do.place,
+        cleared=tuple(entry for entry in state.view.cleared if entry.index in staying),
+    )
     after = state.seen_as(view)
     verify(job.items, state.view, view, job.scale.policy)
     check_size(state, after)
@@ -254,6 +314,8 @@ def check_size(before: Measured, after: Measured) -> None:
 def report(before: Measured, done: Compaction) -> Generator[Effect, Any, None]:
     """Say what was kept and dropped."""
     plan, after = done.plan, done.after
+    known = set(before.view.cleared)
+    new = [entry for entry in after.view.cleared if entry not in known]
     yield events.PolicyApplied(
         step=plan.step,
         keep_recent_turns=plan.keep_recent_turns,
@@ -269,6 +331,9 @@ def report(before: Measured, done: Compaction) -> Generator[Effect, Any, None]:
         protected=_protected(after),
         recent_turns=plan.recent_turns,
         tool_pairs=plan.tool_pairs,
+        user_messages=plan.user_messages or None,
+        cleared=len(new) or None,
+        cleared_tokens=sum(before.item_tokens[entry.index] for entry in new) or None,
         tokens_removed=before.total - after.total,
         messages_before=before.length,
         messages_after=after.length,
@@ -303,11 +368,13 @@ def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
     """Return the record of a compaction."""
     made, after = result.made, result.after
     # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
-    covered = max(set(range(len(job.items))) - set(after.view.kept)) + 1
+    view = after.view
+    changed = {entry.index for entry in view.cleared}
+    covered = max(changed.union(range(len(job.items))) - (set(view.kept) - changed)) + 1
     return Checkpoint(
         key=job.memory.keys[covered - 1],
         covered=covered,
-        kept=tuple(index for index in after.view.kept if index < covered),
+        kept=tuple(index for index in view.kept if index < covered),
         summary=made.text,
         version=made.version,
         summary_id=made.id,
@@ -315,6 +382,8 @@ def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
         tokens_before=before.total,
         tokens_after=after.total,
         model=job.scale.call.model,
+        place=view.place,
+        cleared=view.cleared,
     )
 
 
@@ -343,6 +412,7 @@ _MOST_NAMED = 40
 """Facts that are named to a summariser that is asked once more."""
 
 _LEFT_OUT = "the summary left out too many facts, so it is asked for once more with them named"
+UNCLEARED = "the outputs of tools could not be cleared, so nothing of them is"
 _UNCHECKED = "the facts of a summary could not be checked, so it is used as it was written"
 _NOT_AGAIN = "the summary was asked for once more in vain, so the first one is used"
 

@@ -174,6 +174,7 @@ class Measured:
         is_whole = len(view.kept) == len(counts)  # as nearly always
         kept = counts if is_whole else map(counts.__getitem__, view.kept)
         counted = fixed.total + summary + sum(kept)
+        counted += sum(entry.tokens - counts[entry.index] for entry in view.cleared)
         if truth is not None:
             scale = replace(scale, factor=factor(counted, truth, scale.factor))
         return cls(
@@ -192,14 +193,16 @@ class Measured:
 
     @property
     def item_tokens(self) -> Sequence[int]:
-        """Tokens of each item of `items`, also of those that do not go out."""
-        if self.scale.factor == 1.0:
+        """Tokens of each item of `items` as it goes out, or would."""
+        if self.scale.factor == 1.0 and not self.view.cleared:
             return self.counts
         # Only a compaction asks. No cached_property: its lock, in Python 3.11, is the class's, and
         # a child forked while another thread holds it would wait for ever.
         known: Sequence[int] | None = self.__dict__.get("_item_tokens")
         if known is None:
             known = [self.scale.calibrated(count) for count in self.counts]
+            for entry in self.view.cleared:
+                known[entry.index] = self.scale.calibrated(entry.tokens)
             self.__dict__["_item_tokens"] = known
         return known
 
@@ -235,7 +238,8 @@ class Measured:
                 system += self.scale.calibrated(self.counts[spoken])
             else:
                 developer += self.scale.calibrated(self.counts[spoken])
-        replayed = phase == "before" and self.view.summary is not None
+        changed = self.view.summary is not None or bool(self.view.cleared)
+        replayed = phase == "before" and changed
         window = self.scale.window
         return events.TokenEstimate(
             phase=phase,

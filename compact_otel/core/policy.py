@@ -7,6 +7,8 @@ A history is divided into blocks, and every block falls into one of four groups:
 * *tool I/O*: the last `keep_tool_io_pairs` calls with their outputs;
 * the *remainder*, which a summary replaces.
 
+Where there is room, users' earlier messages stay, too: the first, then the newest.
+
 If the result would not fit, both counts are reduced step by step, down to one turn and one call.
 Everything is one pass over the blocks: a rescan per step or item would be quadratic.
 """
@@ -39,11 +41,19 @@ _NOTE_TOKENS = 32
 _LARGEST_SHARE = 0.5
 """A summary may have at most this share of the tokens it replaces, or it saves too little."""
 
+_FAIR_SHARE = 0.4
+"""A summary with this share of the budget has enough, whatever it stands for."""
+
+_USERS_SHARE = 0.25
+"""What users said earlier may have at most this share of the target, word for word."""
+
 Reason = Literal[
     "trigger_reached", "buffer_reached", "window_exceeded", "manual", "context_overflow",
     "below_trigger", "soft_trigger_reached",
 ]  # fmt: skip
 
+
+_DEMANDS: frozenset[TriggerType] = frozenset({"manual", "reactive"})
 
 _REASONS: dict[TriggerType, Reason] = {
     "manual": "manual",
@@ -89,6 +99,10 @@ class Plan:
         recent_turns: Turns kept.
         tool_pairs: Call/output pairs kept.
         kept_tokens: Tokens of the kept items and the fixed parts.
+        user_messages: Users' messages kept beside these, since there was room.
+        place: Position in front of which the summary stands, behind users' earlier messages; None:
+            where the first item is dropped.
+        cramped: Whether the summary gets too little room for what it stands for.
     """
 
     kept: tuple[int, ...]
@@ -101,6 +115,9 @@ class Plan:
     recent_turns: int
     tool_pairs: int
     kept_tokens: int
+    user_messages: int = 0
+    place: int | None = None
+    cramped: bool = False
 
 
 def limits(policy: CompactPolicy, window: Window) -> Limits:
@@ -120,6 +137,17 @@ def limits(policy: CompactPolicy, window: Window) -> Limits:
         budget=budget,
         soon=int(full * policy.soft_trigger_pct) if policy.soft_trigger_pct else trigger,
     )
+
+
+def aim(policy: CompactPolicy, limits_: Limits, trigger: TriggerType, before: int) -> int:
+    """Return the tokens that a compaction of a call of `before` tokens should come to.
+
+    By hand or after an overflow the target also shrinks with the history itself, because whoever
+    asks wants less than there is.
+    """
+    if trigger in _DEMANDS:
+        return min(limits_.target, int(before * policy.target_pct))
+    return limits_.target
 
 
 def trigger_reason(tokens: int, trigger: TriggerType, limits_: Limits, window: Window) -> Reason:
@@ -205,6 +233,7 @@ def make_plan(
     fixed_tokens: int,
     frame_tokens: int,
     previous_tokens: int = 0,
+    to_none: bool = False,
 ) -> Plan | None:
     """Decide what stays, with as much as fits the target; None if dropping gains nothing.
 
@@ -213,11 +242,11 @@ def make_plan(
         tokens: Tokens of each item.
         policy: What may be dropped.
         limits_: What must be reached.
-        trigger: By hand or after an overflow the target also shrinks with the history itself,
-            because whoever asks wants less than there is.
+        trigger: Who asks.
         fixed_tokens: Tokens of the call beside its items.
         frame_tokens: Tokens of an empty summary.
         previous_tokens: Tokens of the earlier summary, which the new one replaces.
+        to_none: Whether the last turn and the last call may go, too.
 
     Raises:
         InsufficientBudget: If what must stay is over the budget.
@@ -225,12 +254,10 @@ def make_plan(
     ranked = partition(items, tokens, policy)
     before = fixed_tokens + previous_tokens + sum(tokens)
     previous_tokens += sum(entry.tokens for entry in ranked if entry.rank == _FOLDED)
-    target = limits_.target
-    demanded = trigger in ("manual", "reactive")
-    if demanded:
-        target = min(target, int(before * policy.target_pct))
-    plan, removed, largest = None, 0, 0
-    for step, (turns, pairs) in enumerate(_reductions(policy)):
+    target = aim(policy, limits_, trigger, before)
+    demanded = trigger in _DEMANDS
+    plan, removed, largest, wanted = None, 0, 0, 0
+    for step, (turns, pairs) in enumerate(_reductions(policy, to_none=to_none)):
         plan = _keep(ranked, fixed_tokens, turns=turns, pairs=pairs, step=step)
         removed = before - previous_tokens - plan.kept_tokens
         largest = min(
@@ -239,6 +266,8 @@ def make_plan(
         )
         wanted = max(SMALLEST_SUMMARY + frame_tokens, largest // 2)
         if removed > 0 and wanted <= largest and plan.kept_tokens + wanted <= target:
+            room = min(target - plan.kept_tokens - wanted, int(target * _USERS_SHARE))
+            plan = _with_users(plan, ranked, min(room, policy.keep_user_tokens))
             return replace(plan, summary_budget=min(largest, target - plan.kept_tokens))
     assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
     room = limits_.budget - plan.kept_tokens
@@ -249,12 +278,13 @@ def make_plan(
     forced = demanded or before > limits_.budget
     worth = forced or before - plan.kept_tokens - tight >= policy.min_saving_pct * before
     if plan.dropped and gains and worth and tight >= SMALLEST_SUMMARY + frame_tokens:
-        return replace(plan, summary_budget=tight)
+        fair = min(wanted, int(limits_.budget * _FAIR_SHARE))
+        return replace(plan, summary_budget=tight, cramped=tight < fair)
     if before <= limits_.budget:
         return None
     note_tokens = max(frame_tokens, previous_tokens) + _NOTE_TOKENS  # it keeps the last summary
     if removed > 0 and room >= note_tokens:
-        return plan
+        return replace(plan, cramped=True)
     raise InsufficientBudget(
         needed=plan.kept_tokens + note_tokens if removed > 0 else before,
         budget=limits_.budget,
@@ -262,14 +292,29 @@ def make_plan(
     )
 
 
-def _reductions(policy: CompactPolicy) -> Iterator[tuple[int, int]]:
-    """Yield the keep counts from those configured down to one turn and one call."""
+def keep_all(
+    items: Sequence[Item], tokens: Sequence[int], policy: CompactPolicy, *, fixed_tokens: int
+) -> Plan:
+    """Return the plan that drops nothing."""
+    ranked = partition(items, tokens, policy)
+    plan = _keep(ranked, fixed_tokens, turns=_FOLDED, pairs=_FOLDED, step=0)
+    return replace(
+        plan,
+        keep_recent_turns=policy.keep_recent_turns,
+        keep_tool_io_pairs=policy.keep_tool_io_pairs,
+    )
+
+
+def _reductions(policy: CompactPolicy, *, to_none: bool) -> Iterator[tuple[int, int]]:
+    """Yield the keep counts from those configured down to one turn and one call, or to none."""
     turns, pairs = policy.keep_recent_turns, policy.keep_tool_io_pairs
     yield turns, pairs
     while turns > 1 or pairs > 1:
         # By one where counts are small, by a quarter where they are large: few steps either way.
         turns, pairs = (max(1, min(count - 1, count * 3 // 4)) for count in (turns, pairs))
         yield turns, pairs
+    if to_none:
+        yield from ((0, 1), (1, 0), (0, 0))
 
 
 def _keep(
@@ -294,6 +339,31 @@ def _keep(
         recent_turns=len(recent),
         tool_pairs=sum(entry.block.pairs for entry in staying),
         kept_tokens=fixed_tokens + sum(entry.tokens for entry in staying),
+    )
+
+
+def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int) -> Plan:
+    """Return a plan that also keeps users' messages: the first, then the newest that fit."""
+    staying = set(plan.kept)
+    said = [
+        entry
+        for entry in ranked
+        if entry.block.kind == "user" and entry.rank != 0 and entry.block.start not in staying
+    ]
+    added: list[int] = []
+    left = room
+    # The first one says what all this is for.
+    for entry in (*said[:1], *said[:0:-1]):
+        if entry.tokens <= left:
+            left -= entry.tokens
+            added += range(entry.block.start, entry.block.stop)
+    return replace(
+        plan,
+        kept=tuple(sorted((*plan.kept, *added))),
+        dropped=tuple(sorted(set(plan.dropped).difference(added))),
+        kept_tokens=plan.kept_tokens + room - left,
+        user_messages=len(added),
+        place=max(added) + 1 if added else None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from compact_otel.core.errors import ConfigError
 
 Strategy = Literal["task_state", "brief", "decision_log", "code_delta"]
+Clearing = Literal["superseded", "stale", "off"]
 SummaryRole = Literal["assistant", "user"]
 
 
@@ -48,6 +49,13 @@ class CompactPolicy:
         keep_recent_turns: The last turns whose messages stay word for word. A turn is what was
             asked and what was answered.
         keep_tool_io_pairs: The last tool calls that stay, with their outputs.
+        clear_tool_outputs: Before a summary is made, tool outputs give way to a line each:
+            `superseded` ones (the same call brought them again), or also `stale` ones (older than
+            the calls that stay), with their facts in short; `off`: none. If that is enough, nothing
+            else is dropped.
+        keep_user_tokens: What users said earlier stays word for word as far as it fits into so many
+            tokens and a quarter of the target: the first message, then the newest. 0: only that of
+            the last turns.
         roles_never_prune: Messages of these roles are never dropped.
         protected_flag: An item is never dropped if this key is true in it or in its `meta`.
         strategy: What a summary puts first.
@@ -67,6 +75,8 @@ class CompactPolicy:
     hard_cap_buffer: int = 1500
     keep_recent_turns: int = 6
     keep_tool_io_pairs: int = 4
+    clear_tool_outputs: Clearing = "superseded"
+    keep_user_tokens: int = 20_000
     roles_never_prune: tuple[str, ...] = ("system", "developer")
     protected_flag: str = "protected"
     strategy: Strategy = "task_state"
@@ -92,6 +102,7 @@ class CompactPolicy:
             ("hard_cap_buffer", 0),
             ("keep_recent_turns", 1),
             ("keep_tool_io_pairs", 1),
+            ("keep_user_tokens", 0),
             ("summary_max_tokens", 64),
         ):
             value = getattr(self, name)
@@ -108,6 +119,10 @@ class CompactPolicy:
             "a key name in `policy.protected_flag`",
             self.protected_flag,
         )
-        for name, kind in (("strategy", Strategy), ("summary_role", SummaryRole)):
+        for name, kind in (
+            ("strategy", Strategy),
+            ("summary_role", SummaryRole),
+            ("clear_tool_outputs", Clearing),
+        ):
             value, valid = getattr(self, name), get_args(kind)
             _need(value in valid, f"`policy.{name}` to be one of {', '.join(valid)}", value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from compact_otel.core import frame
-from compact_otel.core.assemble import View
+from compact_otel.core.assemble import View, cleared_item
 from compact_otel.core.errors import SummaryError
 from compact_otel.core.events import SummaryCreated
 from compact_otel.core.measure import Measured
@@ -20,15 +20,16 @@ class Made:
     """A summary to put in.
 
     Attributes:
-        text: The text, without its frame.
+        text: The text, without its frame; None if there is none and nothing was dropped.
         version: The N of the frame.
         id: Random id, for telemetry.
-        created: The event that tells of it, None if the text is only a note that items are gone.
+        created: The event that tells of it, None if the text is only a note that items are gone, or
+            as it was.
         planned: Whether the summariser that was to write it did.
         coverage: What it holds of the facts of what goes, None if that was not looked at.
     """
 
-    text: str
+    text: str | None
     version: int
     id: str
     created: SummaryCreated | None
@@ -54,7 +55,7 @@ def ask(
     note: str | None,
 ) -> tuple[SummaryRequest, int]:
     """Return the request for a plan, and the number that the summary will have."""
-    going = [(item, frame.unwrap(item)) for item in map(state.items.__getitem__, dropped)]
+    going = [(item, frame.unwrap(item)) for item in _shown(state, dropped)]
     stay = [state.items[index] for index in kept]
     folded = [summary for _, summary in going if summary is not None]
     previous, version = _folded(state.view, folded, stay)
@@ -69,6 +70,14 @@ def ask(
         note=note,
     )
     return request, version + 1
+
+
+def _shown(state: Measured, dropped: Sequence[int]) -> Iterator[Item]:
+    """Yield what goes as a summariser sees it: without what a later output has superseded."""
+    lines = {entry.index: entry.text for entry in state.view.cleared if entry.superseded}
+    for index in dropped:
+        item = state.items[index]
+        yield cleared_item(item, lines[index]) if index in lines else item
 
 
 def _folded(

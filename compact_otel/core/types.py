@@ -294,6 +294,38 @@ class Ahead:
         return record
 
 
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A tool output that a line stands for.
+
+    Attributes:
+        index: Its place in the history.
+        text: The line.
+        tokens: Tokens of the item with the line in it, as the estimator counted when it was made.
+        superseded: Whether a later output says the same or what has become of it.
+    """
+
+    index: int
+    text: str
+    tokens: int
+    superseded: bool
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cleared:
+        """Read what `asdict` wrote.
+
+        Raises:
+            KeyError, TypeError: If the data is not such a record.
+        """
+        record = cls(**data)
+        numbers = (record.index, record.tokens)
+        if not isinstance(record.text, str) or not isinstance(record.superseded, bool):
+            raise TypeError("not a record of a cleared output")
+        if not all(_is_int(number) and number >= 0 for number in numbers):
+            raise TypeError("not a record of a cleared output")
+        return record
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A compaction as a small record that is replayed over the history it came from.
@@ -302,20 +334,24 @@ class Checkpoint:
         key: Prefix chain key of the first `covered` items (`compact_otel.core.ledger`).
         covered: How many items, from the start, the record speaks of.
         kept: Indices below `covered` that stay, ascending.
-        summary: Text of the summary that stands for the rest, without its frame.
-        version: The N of `<COMPACT-SUMMARY vN>`.
-        summary_id: Random id of the summary, for telemetry.
+        summary: Text of the summary that stands for the rest, without its frame; None if nothing
+            was dropped so far and outputs were cleared only.
+        version: The N of `<COMPACT-SUMMARY vN>`, 0 without a summary.
+        summary_id: Random id of the summary, or of the clearing, for telemetry.
         strategy: The strategy that made it.
         tokens_before: Estimate of the call before this compaction.
         tokens_after: Estimate after it.
         model: Model of the call, None if unknown.
         ahead: Set while the compaction is ready and not yet in force.
+        place: The summary stands in front of what is kept from this index on; None: at the place of
+            the first item it stands for.
+        cleared: Tool outputs below `covered` that a line stands for, ascending.
     """
 
     key: str
     covered: int
     kept: tuple[int, ...]
-    summary: str
+    summary: str | None
     version: int
     summary_id: str
     strategy: str
@@ -323,6 +359,8 @@ class Checkpoint:
     tokens_after: int
     model: str | None = None
     ahead: Ahead | None = None
+    place: int | None = None
+    cleared: tuple[Cleared, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data; `from_dict` reads it back."""
@@ -335,21 +373,36 @@ class Checkpoint:
         Raises:
             KeyError, TypeError, ValueError: If the data is not such a record.
         """
-        values = {name: data[name] for name in cls.__slots__ if name != "ahead"}
-        ahead = data.get("ahead")  # records of a first version have none
-        record = cls(**values, ahead=None if ahead is None else Ahead.from_dict(ahead))
+        later = ("ahead", "place", "cleared")  # records of a first version have none of these
+        values = {name: data[name] for name in cls.__slots__ if name not in later}
+        ahead = data.get("ahead")
+        cleared = tuple(Cleared.from_dict(entry) for entry in data.get("cleared", ()))
+        record = cls(
+            **values,
+            ahead=None if ahead is None else Ahead.from_dict(ahead),
+            place=data.get("place"),
+            cleared=cleared,
+        )
         kept = tuple(record.kept)
-        texts = (record.key, record.summary, record.summary_id, record.strategy, record.model or "")
+        texts = (
+            record.key, record.summary or "", record.summary_id, record.strategy, record.model or ""
+        )  # fmt: skip
         numbers = (
-            record.covered, record.version, record.tokens_before, record.tokens_after, *kept
+            record.covered, record.version, record.tokens_before, record.tokens_after,
+            record.place or 0, *kept,
         )  # fmt: skip
         if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
             raise TypeError("not a checkpoint record")
-        if record.version < 1:
-            raise ValueError(f"need `version` >= 1, got {record.version}")
+        if record.version < (1 if record.summary is not None else 0):
+            raise ValueError(f"need `version` >= 1 of a summary, got {record.version}")
         ascending = all(low < high for low, high in pairwise((-1, *kept, record.covered)))
-        if not ascending or len(kept) == record.covered:
+        dropped = record.covered - len(kept)
+        if not ascending or not (dropped or cleared):
             raise ValueError("`kept` must be ascending indices below `covered`, not all of them")
+        if dropped and record.summary is None:
+            raise ValueError("need a `summary` that stands for what was dropped")
+        if not {entry.index for entry in cleared} <= set(kept):
+            raise ValueError("`cleared` must be outputs that are kept")
         return replace(record, kept=kept)
 
 
@@ -405,8 +458,9 @@ class CompactResult:
 
     Attributes:
         messages: The history to send: the given objects in their order, at most one summary
-            instead of what was dropped. Of the kind that was given (items or `Message`). In mode
-            `observe` the history as it came, while the other fields say what would have been.
+            instead of what was dropped, and copies of tool outputs that were cleared. Of the kind
+            that was given (items or `Message`). In mode `observe` the history as it came, while the
+            other fields say what would have been.
         outcome: `skipped` (unchanged), `replayed` (an earlier compaction applied again),
             `compacted`, `fallback` (compacted, but not as planned), `noop` (nothing could be
             removed) or `error` (unchanged because something of ours failed; see `error`).
@@ -415,6 +469,7 @@ class CompactResult:
         summary: Text of the summary in `messages`, None without one.
         summary_version: The N of its frame.
         dropped: How many of the given messages the summary stands for.
+        cleared: How many tool outputs in `messages` have a line instead of their text.
         error: What failed, None if nothing did.
         archive: Where the history before this compaction was stored, None if it was not.
         history_key: Names the history that was looked at, for `CompactManager.heard`.
@@ -427,6 +482,7 @@ class CompactResult:
     summary: str | None = None
     summary_version: int | None = None
     dropped: int = 0
+    cleared: int = 0
     error: Exception | None = None
     archive: str | None = None
     history_key: str = ""

@@ -12,7 +12,7 @@ from itertools import pairwise
 from compact_otel.core.assemble import View
 from compact_otel.core.errors import VerificationError
 from compact_otel.core.frame import unwrap
-from compact_otel.core.items import blocks, role_of, unpaired
+from compact_otel.core.items import blocks, output_text, role_of, unpaired
 from compact_otel.core.policy import must_stay
 from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.types import Item
@@ -24,7 +24,7 @@ def verify(items: Sequence[Item], before: View, after: View, policy: CompactPoli
     Raises:
         VerificationError: With the name of the rule and a position.
     """
-    for rule in (_in_order, _pinned_stay, _no_torn_blocks, _one_summary):
+    for rule in (_in_order, _pinned_stay, _cleared_outputs, _no_torn_blocks, _one_summary):
         rule(items, before, after, policy)
 
 
@@ -42,6 +42,22 @@ def _pinned_stay(items: Sequence[Item], before: View, after: View, policy: Compa
     lost = dropped & must_stay(items, policy)
     if lost:
         raise VerificationError(f"the item at {min(lost)} may not be dropped, and was")
+
+
+def _cleared_outputs(
+    items: Sequence[Item], before: View, after: View, policy: CompactPolicy
+) -> None:
+    """Only outputs of tools are cleared, none that may not be dropped, and none comes back."""
+    cleared = {entry.index for entry in after.cleared}
+    if not cleared:
+        return
+    if not cleared <= set(after.kept) or cleared & must_stay(items, policy):
+        raise VerificationError("an item was cleared that may not be")
+    if any(output_text(items[index]) is None for index in cleared):
+        raise VerificationError("an item was cleared that is no output of a tool")
+    back = {entry.index for entry in set(before.cleared) - set(after.cleared)}
+    if back & set(after.kept):
+        raise VerificationError("an output came back that had been cleared")
 
 
 def _no_torn_blocks(
@@ -70,7 +86,7 @@ def _is_generated(item: Item) -> bool:
 
 def _one_summary(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:
     """The new summary has replaced every other one that is not pinned."""
-    if after.summary is None:
+    if after.summary is None and len(after.kept) < len(before.kept):
         raise VerificationError("need a summary in the result")
     if not any(unwrap(items[index]) for index in after.kept):
         return

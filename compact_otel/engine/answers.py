@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
-from compact_otel.core.assemble import View, summary_item
+from compact_otel.core.assemble import View, cleared_item, summary_item
 from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.items import as_mapping
 from compact_otel.core.job import FlowResult
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import CompactResult, Message
@@ -34,6 +36,7 @@ def given_back(
         summary=result.view.summary,
         summary_version=result.view.version or None,
         dropped=len(request.messages) - len(result.view.kept),
+        cleared=len(result.view.cleared),
         error=result.error,
         archive=None if result.archive is None else result.archive.location,
         history_key="" if result.history is None else result.history.key,
@@ -49,7 +52,17 @@ def rendered(request: Request, view: View, scale: Scale) -> list[Any]:
             return Message(scale.policy.summary_role, content)
         return summary_item(content, scale.policy.summary_role, scale.call.api)
 
-    return view.render(messages, summary_message, recall=scale.recall)
+    return view.render(messages, summary_message, _with_text, recall=scale.recall)
+
+
+def _with_text(message: Any, text: str) -> Any:
+    """Return a tool's output with another text, in the caller's own kind of message if it is ours.
+
+    Of a class of the provider's package a mapping will do: the SDK takes both.
+    """
+    if isinstance(message, Message):
+        return replace(message, content=text)
+    return cleared_item(as_mapping(message), text)
 
 
 def untouched(request: Request) -> CompactResult:

@@ -200,9 +200,9 @@ def _removed(
         ):
             continue
         items = storage.load_transcript(session_id, step)[: made.covered]
-        kept = frozenset(made.kept)
+        kept = frozenset(made.kept).difference(entry.index for entry in made.cleared)
         found = entries(items, without_tool=RECALL_TOOL)  # what it quoted stands elsewhere itself
-        gone = [entry for entry in found if entry.positions[0] not in kept]
+        gone = [entry for entry in found if not kept.issuperset(entry.positions)]
         return _Removed(archive_id=transcript_name(step), entries=gone) if gone else None
     return None
 

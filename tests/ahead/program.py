@@ -121,7 +121,14 @@ class Watch:
         config = CompactConfig(
             max_context_tokens=options.pop("window", WINDOW),
             mode=options.pop("mode", "compact"),
-            policy=CompactPolicy(**{"hard_cap_buffer": 0, "summary_max_tokens": 300, **policy}),
+            policy=CompactPolicy(
+                **{
+                    "hard_cap_buffer": 0,
+                    "summary_max_tokens": 300,
+                    "keep_user_tokens": 0,
+                    **policy,
+                }
+            ),
             summarizer=SummarizerConfig(timeout=options.pop("timeout", PATIENCE_S)),
             storage=StorageConfig(adapter="none"),
             **{name: options.pop(name) for name in ("agents",) if name in options},

@@ -52,6 +52,8 @@ ENVIRONMENT = {
     "COMPACT_HARD_CAP_BUFFER": ("0", lambda c: c.policy.hard_cap_buffer, 0),
     "COMPACT_KEEP_RECENT_TURNS": ("2", lambda c: c.policy.keep_recent_turns, 2),
     "COMPACT_KEEP_TOOL_IO_PAIRS": ("3", lambda c: c.policy.keep_tool_io_pairs, 3),
+    "COMPACT_KEEP_USER_TOKENS": ("0", lambda c: c.policy.keep_user_tokens, 0),
+    "COMPACT_CLEAR_TOOL_OUTPUTS": ("stale", lambda c: c.policy.clear_tool_outputs, "stale"),
     "COMPACT_ROLES_NEVER_PRUNE": (
         "system, tool ,",
         lambda c: c.policy.roles_never_prune,

@@ -64,7 +64,8 @@ def test_a_compaction_says_what_it_did():
 
 def test_the_summary_is_of_the_kind_that_was_given():
     def first(history, **options):
-        (made,) = summaries(manager(900, **options).preflight("s", history))
+        made = manager(900, keep_user_tokens=0, **options)
+        (made,) = summaries(made.preflight("s", history))
         return made
 
     content = frame.wrap(1, "20 items, after False")
@@ -272,7 +273,7 @@ def test_if_no_summariser_answers_a_note_says_what_is_gone(monkeypatch):
         "compact_otel.summarizers.extractive.ExtractiveSummarizer.summarize", refuse
     )
     exporter = Exporter()
-    made = manager(900, exporters=[exporter])
+    made = manager(900, exporters=[exporter], keep_user_tokens=0)
     first = made.preflight("s", talk(12))
     assert first.summary == "20 items, after False"
     made._service.parts.summarizers = made._service.parts.summarizers[1:]
@@ -328,6 +329,7 @@ def test_a_result_that_is_still_over_the_budget_raises_and_says_so():
 def test_a_summariser_is_not_asked_for_what_can_not_say_anything():
     summarizer = Summarizer()
     history = [system("rules " * 300), *talk(4)]
+    history[-1] = {**history[-1], "protected": True}  # or it would give way
     tokens = Estimator().total([*history[:1], *history[-2:]])
     result = manager(tokens + 100, summarizer=summarizer).preflight("s", history)
     assert (result.outcome, summarizer.requests) == ("fallback", [])
@@ -676,7 +678,7 @@ async def test_an_estimator_is_warmed_up_outside_the_loop():
 
 
 def test_many_threads_share_one_manager():
-    made, results = manager(900, storage=Storage()), []
+    made, results = manager(900, storage=Storage(), keep_user_tokens=0), []
 
     def work(number):
         history = [user(f"thread {number}"), *talk(12)]

@@ -209,8 +209,9 @@ def test_a_summary_alone_is_shortened_if_nothing_else_helps():
 
 def test_by_hand_the_target_shrinks_with_the_history():
     items = talk(10)
-    assert plan(items, target=10_000, keep_recent_turns=6).kept_tokens == 1200
-    found = plan(items, target=10_000, keep_recent_turns=6, trigger="manual")
+    policy = {"keep_recent_turns": 6, "keep_user_tokens": 0}
+    assert plan(items, target=10_000, **policy).kept_tokens == 1200
+    found = plan(items, target=10_000, **policy, trigger="manual")
     assert found.kept_tokens + found.summary_budget <= 1000
 
 

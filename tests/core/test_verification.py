@@ -233,7 +233,7 @@ def test_a_summary_that_was_written_ahead_is_verified_too():
 
 def test_facts_last_through_five_rounds_of_lorem_ipsum():
     made, history = (
-        manager(Writer(LOREM), limit=4000),
+        manager(Writer(LOREM), limit=4000, policy={"keep_user_tokens": 0}),
         [{"role": "user", "content": "Deliver only to the depot with the code LDS-7741-X."}],
     )
     version = 0

@@ -80,15 +80,20 @@ def test_what_keeps_the_rules_passes(items, kept):
 def test_a_summary_stands_where_the_first_item_was_dropped():
     items = ["a", "b", "c", "d"]
 
-    def shown(*kept):
-        view = View(kept=kept, summary="s", version=2)
-        return ["S" if "v2" in item else item for item in view.render(items, str)]
+    def cleared(item, text):
+        raise AssertionError(item)
+
+    def shown(*kept, place=None):
+        view = View(kept=kept, summary="s", version=2, place=place)
+        return ["S" if "v2" in item else item for item in view.render(items, str, cleared)]
 
     assert shown(0, 3) == ["a", "S", "d"]
     assert shown(2, 3) == ["S", "c", "d"]
     assert shown(0, 1) == ["a", "b", "S"]
     assert shown() == ["S"]
-    assert whole(items).render(items, str) == items
+    assert shown(0, 2, 3, place=3) == ["a", "c", "S", "d"]
+    assert shown(0, 1, 3, place=1) == ["a", "b", "S", "d"]  # nothing is missing before
+    assert whole(items).render(items, str, cleared) == items
 
 
 def test_a_summary_message_has_a_type_for_the_responses_api_only():

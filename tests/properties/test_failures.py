@@ -18,6 +18,7 @@ from tests.histories import (
     Summarizer,
     complaints,
     histories,
+    is_cleared,
     is_ours,
     is_summary,
     manager_for,
@@ -105,7 +106,10 @@ def check(result, history, before):
     assert all(map(is_summary, mine))
     if result.summary is None:
         assert len(result.messages) == len(history)
-        assert all(left is right for left, right in zip(result.messages, history, strict=True))
+        pairs = zip(result.messages, history, strict=True)
+        changed = [left for left, right in pairs if left is not right]
+        assert len(changed) == result.cleared
+        assert all(map(is_cleared, changed))
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -54,11 +54,13 @@ def _switched_off_afterwards():
 
 
 @pytest.fixture
-def instrumented(storage):
+def instrumented(storage, monkeypatch):
+    monkeypatch.setenv("COMPACT_SUMMARIZER_VERIFY", "false")  # or the facts would be put back
     return lambda **options: compact_otel.instrument(
         max_context_tokens=WINDOW,
         hard_cap_buffer=0,
         keep_recent_turns=1,
+        keep_user_tokens=0,
         storage=storage,
         **{"summarizer": Forgetful(), **options},
     )

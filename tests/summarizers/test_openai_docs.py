@@ -35,7 +35,8 @@ def test_the_summariser_in_five_lines_is_the_one_that_writes():
     names = {}
     exec(compile(BLOCKS[-1], "SUMMARIES.md", "exec"), names)
     writer = names["FirstWords"]()
-    made = manager(2_000, summarizer=writer, keep_recent_turns=1, summary_max_tokens=1_000)
+    policy = {"keep_recent_turns": 1, "keep_user_tokens": 0, "summary_max_tokens": 1_000}
+    made = manager(2_000, summarizer=writer, **policy)
     result = made.preflight("s", talk(10, 100))
     assert result.outcome == "compacted"
     assert result.summary.startswith("question 0 why")
