@@ -13,23 +13,27 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from compact_otel.core.facts.fitting import fit
+from compact_otel.core.facts.fitting import fill
+from compact_otel.core.facts.reading import text_of
 from compact_otel.core.facts.rendering import render, safe
 from compact_otel.core.facts.salience import Salience, Vocabulary
 from compact_otel.core.facts.selection import Chooser
-from compact_otel.core.facts.splitting import split
+from compact_otel.core.facts.splitting import is_limit, split
 from compact_otel.core.facts.units import Subject, Unit, one_line, sentences_of
 from compact_otel.core.types import Coverage, Summary, SummaryRequest
 
 LEDGER = "## Facts from the record"
 """The line between a summary's prose and what was put back."""
 
-# Share of the room that what users wrote may fill before anything else is weighed.
+# Share of the request that what users wrote may fill before anything else is weighed.
 _USER_SHARE = 0.25
+# And of the summary alone, where the rest of the request is large.
+_USER_MOST = 0.5
+_CHARS_PER_TOKEN = 4
+# In so few tokens a heading is too dear.
+_TINY = 160
 # Estimates run up to this much above the true count; what is too much is cut when it is counted.
 _OVERSHOOT = 1.4
-# A value that weighs less is not missed: one in passing, of a form that is found again easily.
-_SALIENT = 1.2
 # A fact with what binds it takes about so many tokens: no summary is blamed for what it cannot
 # hold.
 _TOKENS_PER_FACT = 16
@@ -119,13 +123,11 @@ class Facts:
         """Return the facts alone as a summary: the best that fits; empty if nothing does."""
         request = self._request
         ranked = self._chosen(self._known.salience, request.max_tokens)
-        text, size = fit(
-            len(ranked),
-            lambda size: render(ranked[:size], request.strategy),
-            request.count_text,
-            request.max_tokens,
+        strategy = request.strategy if request.max_tokens > _TINY else "brief"
+        text, taken = fill(
+            ranked, lambda units: render(units, strategy), request.count_text, request.max_tokens
         )
-        held = _values_of(ranked[:size])
+        held = _values_of(taken)
         if not text and ranked:
             text = self._cut(ranked[0])
             held = set(self._known.vocabulary.values_in(text))
@@ -172,13 +174,13 @@ class Facts:
         head = f"{prose}\n\n{LEDGER}\n" if prose else f"{LEDGER}\n"
         room = request.max_tokens - request.count_text(head)
         ranked = self._chosen(self._known.stressed, room, prose, held) if room > 0 else []
-        text, size = fit(
-            len(ranked),
-            lambda size: head + render(ranked[:size], "brief"),
+        text, taken = fill(
+            ranked,
+            lambda units: head + render(units, "brief"),
             request.count_text,
             request.max_tokens,
         )
-        after = held | _values_of(ranked[:size])
+        after = held | _values_of(taken)
         return Repaired(text, self._told(held, after)) if text else None
 
     def _chosen(
@@ -191,11 +193,22 @@ class Facts:
         """Return more than fits of what is worth most beside a text, best first."""
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
-        said = _users_words(self._known.units, max_tokens * _USER_SHARE, lambda t: t in spoken)
+        allowed = self._users_share(max_tokens)
+        said = _users_words(self._known.units, allowed, lambda text: text in spoken)
         for unit in said:
             chooser.take(unit)
         chooser.take_best(max_tokens * _OVERSHOOT)
         return chooser.chosen
+
+    def _users_share(self, max_tokens: float) -> float:
+        """Return the tokens for what users said, of a request that holds some of it anyway."""
+        kept = user = 0.0
+        for item in self._request.kept:
+            tokens = len(text_of(item)) / _CHARS_PER_TOKEN
+            kept += tokens
+            user += tokens if item.get("role") == "user" else 0.0
+        share = (max_tokens + kept) * _USER_SHARE - user
+        return max(0.0, min(share, max_tokens * _USER_MOST))
 
     @cached_property
     def _known(self) -> _Known:
@@ -206,17 +219,17 @@ class Facts:
             length=len(request.items) + len(request.kept),
             note=frozenset(vocabulary.values_in(request.note or "")),
         )
-        salience.learn(units)
-        salience.learn(staying)
+        salience.learn([*units, *staying])
         stay = frozenset(_values_of(staying))
         weights = {value: salience.weight(value) for value in _values_of(units) - stay}
         ranked = sorted(
-            (value for value, weight in weights.items() if weight >= _SALIENT),
+            filter(salience.is_telling, weights),
             key=lambda value: (-weights[value], value),
         )
         salient = {
             value: weights[value] for value in ranked[: request.max_tokens // _TOKENS_PER_FACT]
         }
+        salience.settle(list(salient.values()))
         owners = _owners(units, salient, vocabulary)
         return _Known(
             vocabulary, units, salience, salience.stressing(salient), stay, salient, owners
@@ -302,18 +315,14 @@ def _users_words(
 ) -> list[Unit]:
     """Return what users said, newest message first, as far as it fits; limits before wishes."""
     said = [unit for unit in units if unit.subject.prose and unit.subject.origin == "user"]
-    said.sort(
-        key=lambda unit: (
-            unit.subject.section != "constraints",
-            -unit.subject.position,
-            unit.order,
-        )
-    )
+    needed = sum(len(unit.text) / _CHARS_PER_TOKEN + 2 for unit in said)
+    if needed > budget:  # else all of it stays, message by message
+        said.sort(key=lambda unit: (not is_limit(unit), -unit.subject.position, unit.order))
     chosen: list[Unit] = []
     for unit in said:
         if is_said(unit.text):
             continue
-        budget -= len(unit.text) / 4 + 2
+        budget -= len(unit.text) / _CHARS_PER_TOKEN + 2
         if budget < 0:
             break
         chosen.append(unit)

@@ -50,6 +50,12 @@ class Row(NamedTuple):
     leaves: tuple[Leaf, ...]
     on_own_line: bool = False
 
+    @property
+    def key(self) -> str:
+        """The label as far as it is the same for other rows of the list."""
+        head = self.head.partition(" ")[0]
+        return self.label.rpartition(head)[0].rstrip() if head else self.label
+
 
 def rows_of(data: Any, *, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Row]:
     """Yield the rows of JSON data in the order in which it was written.

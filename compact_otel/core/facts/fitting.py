@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from compact_otel.core.facts.selection import cost_of
+from compact_otel.core.facts.units import Unit
 
 _CLOSE_ENOUGH = 0.98
 _GUESSES = 4
+
+
+def fill(
+    ranked: Sequence[Unit],
+    note: Callable[[Sequence[Unit]], str],
+    count_text: Callable[[str], int],
+    max_tokens: int,
+) -> tuple[str, list[Unit]]:
+    """Return the note of the best units that fit, and which they are.
+
+    The longest run of the best comes first. What it leaves free, since the next one is too long,
+    goes to shorter ones behind it.
+
+    Args:
+        ranked: Units, best first.
+        note: Renders some of them.
+        count_text: Counts the tokens of a note.
+        max_tokens: Tokens it may have.
+    """
+    text, size = fit(len(ranked), lambda size: note(ranked[:size]), count_text, max_tokens)
+    taken, used = list(ranked[:size]), count_text(text) if text else 0
+    if not text or size == len(ranked):
+        return text, taken
+    room, shorter = float(max_tokens - used), []
+    for unit in ranked[size + 1 :]:
+        cost = cost_of(unit.text, len(unit.values)) or cost_of(unit.subject.label, 1)
+        if cost < room:
+            room -= cost
+            shorter.append(unit)
+    if not shorter:
+        return text, taken
+    fuller, more = fit(
+        len(shorter), lambda size: note([*taken, *shorter[:size]]), count_text, max_tokens
+    )
+    return (fuller, taken + shorter[:more]) if fuller else (text, taken)
 
 
 def fit(

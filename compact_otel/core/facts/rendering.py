@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
-from compact_otel.core.facts.splitting import HEADINGS
+from compact_otel.core.facts.splitting import HEADINGS, ROWS
 from compact_otel.core.facts.units import Section, Subject, Unit
 from compact_otel.core.settings import Strategy
 
@@ -99,21 +100,28 @@ def _entry(subject: Subject, units: Sequence[Unit]) -> list[str]:
 def _prose(units: Sequence[Unit]) -> str:
     """Return sentences as they were; what has no full stop gets a semicolon before the next."""
     texts = [unit.text for unit in units]
-    glued = [text if text[-1] in ".!?:;" else f"{text};" for text in texts[:-1]]
+    glued = [
+        text if text[-1] in ".!?:;" or following.order == unit.order + 1 else f"{text};"
+        for text, (unit, following) in zip(texts, pairwise(units), strict=False)
+    ]
     return " ".join([*glued, *texts[-1:]])
 
 
 def _pieces(units: Sequence[Unit]) -> list[str]:
-    """Return one piece a row, in order; leaves of the same row stand together."""
-    rows: defaultdict[object, list[Unit]] = defaultdict(list)
+    """Return one piece a leaf, and one a list: what its rows have in common is said once."""
+    pieces: defaultdict[object, list[str]] = defaultdict(list)
+    rows: defaultdict[Subject, list[Unit]] = defaultdict(list)
     for unit in units:
-        rows[unit.subject if unit.subject.parent else unit].append(unit)
-    pieces = []
-    for members in rows.values():
+        subject = unit.subject
+        if subject.parent:
+            rows[subject].append(unit)
+            pieces[subject.key or subject]  # its place is that of its first row
+        elif unit.text:
+            pieces[unit].append(unit.text.strip())
+    for row, members in rows.items():
         texts = ", ".join(unit.text.strip() for unit in members if unit.text)
-        row = members[0].subject
-        if row.parent:
-            glue = ", " if texts and row.values else " "
-            texts = f"{row.label}{glue}{texts}".strip()
-        pieces.append(texts)
-    return [piece for piece in pieces if piece]
+        own = row.label[len(row.key) :].strip()
+        shown = pieces[row.key or row]
+        told = (", " if texts and own else "").join((own, texts))
+        shown.append(told if shown or not row.key else f"{row.key} {told}".strip())
+    return [piece for texts in pieces.values() if (piece := ROWS.join(filter(None, texts)))]

@@ -1,18 +1,21 @@
 """What is worth keeping: the values in a text, and how likely the agent needs each of them again.
 
 A value is a word that can not be guessed: an identifier, a path, a name in code, a number, a date,
-a proper name. Its weight is its form times how it was used. The factors are general, but they were
-set by hand while scoring public agent transcripts, with no data held back.
+a proper name. Its weight is the chance that it is needed again, by its form and how it was used
+(`weights`, fitted). What words are worth beside the values in them was set by hand.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from compact_otel.core.facts.units import Origin, Subject, Unit
+from compact_otel.core.facts.weights import BIAS, FORMS, WEIGHTS
 
 _TOKEN = re.compile(r"[\w@./#-]+")
 _ASCII_TOKEN = re.compile(r"[A-Za-z0-9_@./#-]+")  # the same where there is nothing else, and faster
@@ -23,8 +26,10 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _CAMEL = re.compile(r"[A-Z]?[a-z0-9]+[A-Z]\w*")
 _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[a-z]+")
+_DRAWN = re.compile(r"[a-z]*\d+[a-z]|\d+[a-z]")
 
 _FEW = 3
+_TELLING = 1.0
 _NOWHERE = -2
 
 # How hard a word is to guess or to find again, by its form.
@@ -47,19 +52,17 @@ _FORM_WEIGHTS = {
 _PROSE_RATES: dict[Origin, float] = {
     "user": 0.30,
     "summary": 0.08,
-    "assistant": 0.04,
+    "assistant": 0.03,
     "call": 0.02,
     "result": 0.01,
 }
 # Attributes of an entity, even if no value in them is rare: `cabin economy`, `status open`.
 _STATE_RATE = 0.07
-_BY_USER = 2.0
-_BY_CALL = 1.8
-# Of the form of something that a call took as an argument.
-_SIBLING_OF_ARGUMENT = 1.4
-_BY_ASSISTANT = 1.3
-_BY_SUMMARY = 1.3
-_ASKED_FOR = 2.0
+# In logits: what the last summary chose was worth it, and how it was used is not known any more.
+_BY_SUMMARY = 0.5
+# What a value that is likely needed is worth, where a token of a user's words is worth 0.3.
+_WORTH = 40.0
+_ASKED_FOR = 10.0
 _STRESSED = 3.0
 _SAID_ANEW_LATER = 0.85
 _DECISION = re.compile(
@@ -78,14 +81,17 @@ class Vocabulary(dict[str, str]):
     def __init__(self) -> None:
         super().__init__()
         self.form_weights: dict[str, float] = {}
+        self.forms: dict[str, str] = {}
         self._values: dict[str, tuple[str, ...]] = {}
 
     def __missing__(self, token: str) -> str:
         word = token.lstrip("./-").rstrip("@./#-")
-        weight = _FORM_WEIGHTS[_form(word)] if word else 0.0
+        form = _form(word) if word else "word"
+        weight = _FORM_WEIGHTS[form]
         value = word.lower() if weight else ""
-        if weight:
-            self.form_weights[value] = max(weight, self.form_weights.get(value, 0.0))
+        if weight > self.form_weights.get(value, 0.0):
+            self.form_weights[value] = weight
+            self.forms[value] = form
         self[token] = value
         return value
 
@@ -123,16 +129,25 @@ def _form(word: str) -> str:  # noqa: PLR0911 - a table of shapes, first match w
     return "name" if word[0].isupper() else "word"
 
 
+_ROW, _CODE, _PROSE = 0, 1, 2
+_MENTIONS = (1, 2, 4, 10)
+_ALIKE = (1, 5, 20, 80)
+_AGES = (4, 10, 25, 60)
+
+
 @dataclass(slots=True)
 class _Use:
-    """How a value was used: newest place, number of places, by whom."""
+    """How a value was used: newest place, mentions, by whom, and where it stands."""
 
     newest: int = _NOWHERE
-    places: int = 0
+    mentions: int = 0
+    calls: int = 0
     by_user: bool = False
-    by_call: bool = False
     by_assistant: bool = False
     by_summary: bool = False
+    is_head: bool = False
+    in_focus: bool = False
+    place: int = _PROSE
 
 
 @dataclass(slots=True)
@@ -144,44 +159,73 @@ class Salience:
         length: Number of items in it.
         note: Values that the caller asked for by name.
         stressed: Values that come first.
+        scale: What a value is worth that is sure to be needed, beside the words around it.
     """
 
     vocabulary: Vocabulary
     length: int
     note: frozenset[str] = frozenset()
     stressed: frozenset[str] = frozenset()
+    scale: float = _WORTH
     _uses: dict[str, _Use] = field(default_factory=dict)
     _stakes: dict[str, tuple[int, Stake, Stake]] = field(default_factory=dict)
+    _weights: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _shapes: dict[str, str] = field(default_factory=dict)
     _shapes_called: set[str] = field(default_factory=set)
+    _alike: Counter[str] = field(default_factory=Counter)
 
-    def learn(self, units: Iterable[Unit]) -> None:
-        """Take in who used which value; call before `stakes`."""
+    def learn(self, units: Sequence[Unit]) -> None:
+        """Take in who used which value, once, and before any of them is weighed."""
         for unit in units:
             subject: Subject | None = unit.subject
-            self._learn(unit.values, unit.subject)
+            place = _CODE if unit.on_own_line else _PROSE if unit.subject.prose else _ROW
+            self._learn(unit.values, unit.subject, place)
             while subject is not None and not unit.text:
-                self._learn(subject.values, subject)
+                for use in self._learn(subject.values, subject, _ROW):
+                    use.is_head = True
                 subject = subject.parent
+        self._shapes = {value: _shape(value) for value in self._uses}
+        self._alike = Counter(self._shapes.values())
+        uses = self._uses
+        self._shapes_called = {self._shapes[value] for value, use in uses.items() if use.calls}
+        focus: dict[Subject, bool] = {}
+        for unit in units:
+            if self._is_focus(unit.subject, focus):
+                for value in unit.values:
+                    uses[value].in_focus = True
 
-    def _learn(self, values: Iterable[str], subject: Subject) -> None:
+    def _learn(self, values: Iterable[str], subject: Subject, place: int) -> list[_Use]:
         origin, position = subject.origin, subject.position
+        found = []
         for value in values:
             use = self._uses.get(value)
             if use is None:
                 use = self._uses[value] = _Use()
+            use.mentions += 1
+            use.place = min(use.place, place)
             if use.newest != position:
                 use.newest = position
-                use.places += 1
-            if origin == "call":
-                if not use.by_call:
-                    use.by_call = True
-                    self._shapes_called.add(_shape(value))
-            elif origin == "user":
+                if origin == "call":
+                    use.calls += 1
+            if origin == "user":
                 use.by_user = True
             elif origin == "assistant":
                 use.by_assistant = True
             elif origin == "summary":
                 use.by_summary = True
+            found.append(use)
+        return found
+
+    def _is_focus(self, subject: Subject, known: dict[Subject, bool]) -> bool:
+        """Say whether a user or a call named what values belong to."""
+        found = known.get(subject)
+        if found is None:
+            uses = (use for value in subject.values if (use := self._uses.get(value)))
+            found = any(use.calls or use.by_user for use in uses) or (
+                subject.parent is not None and self._is_focus(subject.parent, known)
+            )
+            known[subject] = found
+        return found
 
     def stakes(self, values: Iterable[str], position: int) -> list[Stake]:
         """Return each value with what is lost without it; less if it was said anew since."""
@@ -190,6 +234,7 @@ class Salience:
             known = self._stakes.get(value)
             if known is None:
                 weight, newest = self._weigh(value)
+                weight *= self.scale
                 known = newest, (value, weight), (value, weight * _SAID_ANEW_LATER)
                 self._stakes[value] = known
             newest, stake, less = known
@@ -198,36 +243,65 @@ class Salience:
 
     def stressing(self, values: Iterable[str]) -> Salience:
         """Return the same with other values put first."""
-        return replace(self, stressed=frozenset(values), _stakes={})
+        return replace(self, stressed=frozenset(values), _stakes={}, _weights={})
 
     def weight(self, value: str) -> float:
-        """Return what is lost without a value."""
+        """Return how likely a value is needed; above 1 if it was asked for by name."""
         return self._weigh(value)[0]
+
+    def is_telling(self, value: str) -> bool:
+        """Say whether a value is missed: not one of a form that is found again easily."""
+        return self.vocabulary.form_weights.get(value, 0.0) >= _TELLING
+
+    def settle(self, likely: Sequence[float]) -> None:
+        """Set the worth of values beside words by how likely the best of them are needed.
+
+        One history has a few values that matter and another hundreds: what words are worth beside
+        them must not depend on that.
+        """
+        if likely:
+            self.scale = _WORTH * len(likely) / sum(likely)
+
+    def features(self, value: str) -> dict[str, int]:
+        """Return how a value was used, each feature as an index into `weights.WEIGHTS`."""
+        use = self._uses[value]
+        shape = self._shapes[value]
+        return {
+            "user": int(use.by_user),
+            "calls": min(use.calls, 2),
+            "assistant": int(use.by_assistant),
+            "sibling": int(not use.calls and shape in self._shapes_called),
+            "head": int(use.is_head),
+            "focus": int(use.in_focus),
+            "mentions": bisect_left(_MENTIONS, use.mentions),
+            "alike": bisect_left(_ALIKE, self._alike[shape]),
+            "age": bisect_left(_AGES, self.length - use.newest),
+            "place": use.place,
+        }
 
     def _weigh(self, value: str) -> tuple[float, int]:
         """Return the weight of a value and the place of its newest use."""
-        weight = self.vocabulary.form_weights.get(value, 0.0)
+        known = self._weights.get(value)
+        if known is None:
+            known = self._weights[value] = self._weighed(value)
+        return known
+
+    def _weighed(self, value: str) -> tuple[float, int]:
         use = self._uses.get(value)
-        if use is None:
-            return weight, _NOWHERE
-        if use.by_user:
-            weight *= _BY_USER
-        if use.by_call:
-            weight *= _BY_CALL
-        elif _shape(value) in self._shapes_called:
-            weight *= _SIBLING_OF_ARGUMENT
-        if use.by_assistant:
-            weight *= _BY_ASSISTANT
+        form = self.vocabulary.forms.get(value)
+        if use is None or form is None:
+            return 0.0, _NOWHERE
+        logit = BIAS + FORMS[form]
+        for name, index in self.features(value).items():
+            logit += WEIGHTS[name][index]
         if use.by_summary:
-            weight *= _BY_SUMMARY
+            logit += _BY_SUMMARY
+        weight = 1 / (1 + math.exp(-logit))
         if value in self.note:
             weight *= _ASKED_FOR
         if value in self.stressed:
             weight *= _STRESSED
-        # What came up often and lately is needed again; an old value keeps more than half.
-        freshness = (use.newest + 1) / (self.length + 1)
-        weight *= 1 + 0.25 * math.log2(max(1, use.places))
-        return weight * (0.6 + 0.4 * freshness), use.newest
+        return weight, use.newest
 
     def prose(self, unit: Unit) -> float:
         """Return what the words of a unit are worth per token, whatever values are in them."""
@@ -243,4 +317,10 @@ class Salience:
 
 
 def _shape(value: str) -> str:
+    """Return what values of one kind have in common: the runs of letters and digits in them.
+
+    Codes that were drawn at random (`4og6t3`, `fq8ape`) have their length in common.
+    """
+    if value.isalnum() and _DRAWN.match(value):
+        return f"{len(value)} characters"
     return _LETTERS.sub("a", _DIGITS.sub("9", value))

@@ -21,6 +21,7 @@ from compact_otel.core.facts.units import (
     lines_of,
     one_line,
     sentences_of,
+    word_for_word,
 )
 from compact_otel.core.types import Item
 
@@ -29,6 +30,8 @@ SPEAKER_LABELS: dict[Speaker, str] = {
     "assistant": "Assistant",
     "instructions": "Instructions",
 }
+ROWS = " | "
+"""What stands between rows of one list in a note."""
 HEADINGS: dict[Section, str] = {
     "goal": "Goal",
     "constraints": "Constraints",
@@ -45,8 +48,6 @@ _LIMITS = re.compile(
     r"require\w*|need to be|ha(?:s|ve) to|make sure)\b"
 )
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
-# The opening and longer messages are told apart sentence by sentence, others stay in one piece.
-_SHORT_MESSAGE = 320
 _SHORT_RESULT = 200
 _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
     ("constraint", "constraints"),
@@ -60,6 +61,9 @@ _NOTE_LINE = re.compile(r"(?P<label>[^\s].{0,160}?):(?: (?P<rest>.*))?")
 _BULLET = re.compile(r"^(?:[-*\u2022]|\d+[.)])\s+")
 _EMPHASIS = re.compile(r"\*\*|__(?:(?=\w)|(?<=\w__))")
 _MARKED_LINE = re.compile(r"^\s*(?:[-*\u2022]|#{1,6})\s+", re.MULTILINE)
+_KEY_WORD = re.compile(r"[a-z][A-Za-z_]*")
+# What a line says that introduces the file below it.
+_INTRO = re.compile(r"([^:;()]{4,48}):")
 _PATH_LINE = re.compile(r"[\w.@~-]*(?:/[\w.@~-]+)+:?|[\w-]+\.[A-Za-z]{1,4}:")
 
 
@@ -124,37 +128,38 @@ class _Splitter:
             self._values(label),
             section=section,
             origin="user" if who == "user" else "summary",
-            is_file=bool(_PATH_LINE.fullmatch(label)),
+            is_file=bool(_PATH_LINE.fullmatch(label.partition(" (")[0])),
             prose=who is not None or not label,
         )
         if subject.prose:
             return subject, sentences_of(one_line(rest))
-        pieces = one_line(rest).split("; ")
+        pieces = [row for piece in one_line(rest).split("; ") for row in _rows_of_piece(piece)]
         return subject, [
             piece for piece in pieces if (label, piece.partition(" ")[0]) not in self._attributes
         ]
 
     def _said(self, said: Said) -> list[Unit]:
+        if said.who == "user":
+            return self._asked(said)
         text = said.text
         if said.who == "assistant":
             text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
-        lines = lines_of(text)
-        on_own_line = len(lines) > 1 and said.who == "user"
-        parts = lines if on_own_line else [part for line in lines for part in sentences_of(line)]
-        if said.who != "user":
-            section: Section = "done" if said.who == "assistant" else "constraints"
-            return self._fresh(self._speaker(said, section), parts)
-        if len(said.text) <= _SHORT_MESSAGE and said.position:
-            subject = self._speaker(said, _section_of_words(said.text))
-            return self._fresh(subject, parts, on_own_line=on_own_line)
-        subjects = {section: self._speaker(said, section) for section in _ASKED}
-        return [
-            unit
-            for part in parts
-            for unit in self._fresh(
-                subjects[_section_of_words(part)], [part], on_own_line=on_own_line
-            )
-        ]
+        parts = [part for line in lines_of(text) for part in sentences_of(line)]
+        section: Section = "done" if said.who == "assistant" else "constraints"
+        return self._fresh(self._speaker(said, section), parts)
+
+    def _asked(self, said: Said) -> list[Unit]:
+        """Return a user's message word for word, unless the same was said again later."""
+        whole = one_line(said.text)
+        if whole in self._lines:
+            return []
+        self._lines.add(whole)
+        lines = [one for line in said.text.splitlines() if (one := one_line(line))]
+        section = _section_of_words(whole) if said.position else "goal"
+        subject = self._speaker(said, section)
+        parts = [part for line in lines for part in word_for_word(line)]
+        self._lines.update(parts)
+        return [Unit(part, subject, self._values(part), len(lines) > 1) for part in parts]
 
     def _speaker(self, said: Said, section: Section) -> Subject:
         return Subject(
@@ -220,6 +225,7 @@ class _Splitter:
                     section=subject.section,
                     origin=subject.origin,
                     position=subject.position,
+                    key="" if row.on_own_line else one_line(row.key),
                 )
                 if row.head:
                     units.append(Unit("", holder))
@@ -240,8 +246,11 @@ class _Splitter:
                 following = lines[place + 1 : place + 2]
                 if following and not _PATH_LINE.fullmatch(following[0]):
                     path = line.rstrip(":")
+                    intro = lines[place - 1] if place else ""
+                    named = _INTRO.fullmatch(intro)
+                    label = f"{path} ({named[1]})" if named and path != subject.label else path
                     current = Subject(
-                        path, self._values(path), position=subject.position, is_file=True
+                        label, self._values(path), position=subject.position, is_file=True
                     )
                 units += self._fresh(subject, [line], on_own_line=True)
             else:
@@ -258,6 +267,22 @@ class _Splitter:
                 self._lines.add(text)
                 units.append(Unit(text, subject, self._values(text), on_own_line))
         return units
+
+
+def _rows_of_piece(piece: str) -> list[str]:
+    """Return the rows of one list that a note shows with their key once, each with its key."""
+    first, *others = piece.split(ROWS)
+    if not others:
+        return [piece]
+    words = first.partition(",")[0].split()
+    known = next((n for n, word in enumerate(words) if not _KEY_WORD.fullmatch(word)), -1)
+    key = " ".join(words[:known])
+    return [first, *(f"{key} {other}" for other in others)]
+
+
+def is_limit(unit: Unit) -> bool:
+    """Say whether a unit sets a limit, or belongs to what does."""
+    return unit.subject.section == "constraints" or bool(_LIMITS.search(unit.text.casefold()))
 
 
 def _section_of_words(text: str) -> Section:

@@ -41,6 +41,7 @@ class Subject:
         position: Place in the history; -1 is the previous summary.
         is_file: It is a file, or a call that is about one.
         prose: Units are sentences, not `attribute value` pieces.
+        key: How `label` begins where rows of one list have it in common; the note shows it once.
     """
 
     label: str
@@ -51,6 +52,7 @@ class Subject:
     position: int = -1
     is_file: bool = False
     prose: bool = False
+    key: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -116,6 +118,26 @@ def sentences_of(line: str) -> list[str]:
         for piece in ([sentence] if len(sentence) <= _MAX_UNIT_CHARS else _pieces_of(sentence))
     )
     return [piece.strip() for piece in pieces if _SAYS_SOMETHING.search(piece)]
+
+
+def word_for_word(line: str) -> list[str]:
+    """Return one line in sentences that give the line again when they are joined by blanks."""
+    found: list[str] = []
+    start = 0
+    for end in [*_SENTENCE_END.finditer(line), None]:
+        stop = len(line) if end is None else end.start() + 1
+        while stop - start > _MAX_UNIT_CHARS:
+            blank = line.rfind(" ", start, start + _MAX_UNIT_CHARS)
+            cut = blank if blank > start else start + _MAX_UNIT_CHARS
+            found.append(line[start:cut])
+            start = cut
+        piece = line[start:stop].strip()
+        if found and piece and not _SAYS_SOMETHING.search(piece):
+            found[-1] += f" {piece}"
+        elif piece:
+            found.append(piece)
+        start = stop
+    return [piece.strip() for piece in found if _SAYS_SOMETHING.search(piece)]
 
 
 def _pieces_of(sentence: str) -> list[str]:
