@@ -307,10 +307,10 @@ def _cheapest(job: Job, state: Measured, lean: Measured) -> Compaction | Planned
         leaner = without_stale(lean, target)
         if leaner.total <= target:
             return cleared(job, state, leaner)
-    return _plan(job, lean)
+    return _fitting(job, state, lean)
 
 
-def _plan(job: Job, lean: Measured) -> Planned | None:
+def _fitting(job: Job, state: Measured, lean: Measured) -> Compaction | Planned | None:
     """Return what stays and what goes; where not even the latest turn fits, less of it stays.
 
     A call that is too large ends a run, and of a summary without room nothing is left.
@@ -318,22 +318,27 @@ def _plan(job: Job, lean: Measured) -> Planned | None:
     Raises:
         InsufficientBudget: If what must stay is over the budget.
     """
-    best: Planned | None = None
+    cramped: Planned | None = None
     problem: InsufficientBudget | None = None
-    for measure, to_none in ((None, False), (None, True), (shortened, True)):
-        most = max(_SHORT, int(lean.limits.budget * _SHORT_SHARE))
-        state = lean if measure is None else measure(lean, most)
+    for to_none in (False, True):
         try:
-            found = planned(job, state, lean.limits, to_none=to_none)
+            found = planned(job, lean, lean.limits, to_none=to_none)
         except InsufficientBudget as error:
             problem = problem or error
             continue
         if found is None or not found.plan.cramped:
             return found
-        best = best or found
-    if best is None and problem is not None:
-        raise problem
-    return best
+        cramped = cramped or found
+    short = shortened(lean, max(_SHORT, int(lean.limits.budget * _SHORT_SHARE)))
+    try:
+        found = planned(job, short, lean.limits, to_none=True)
+    except InsufficientBudget:
+        if cramped is None and problem is not None:
+            raise problem from None  # which speaks of the items as they are
+        return cramped
+    if found is None:
+        return cleared(job, state, short)
+    return cramped if cramped is not None and found.plan.cramped else found
 
 
 def _pays_too_late(job: Job, state: Measured, way: Compaction | Planned) -> bool:

@@ -283,3 +283,15 @@ def test_a_turn_that_does_not_fit_goes_into_the_summary():
     assert result.tokens_after <= WINDOW
     assert history[-1] in list(writer.requests[0].items)
     assert history[-2] in result.messages
+
+
+def test_an_output_that_alone_is_too_large_is_said_in_short_and_nothing_else_goes():
+    rows = [
+        f"row {number}: invoice INV-{number:05d}-Q over {number * 3}.50" for number in range(900)
+    ]
+    history = [user("Which are open? " + "Mind. " * 2000)]
+    history += reads("open.csv", "\n".join(rows), "c1")
+    result = narrow(summary_max_tokens=4000).preflight("s", history)
+    assert (result.outcome, result.cleared, result.dropped) == ("compacted", 1, 0)
+    assert "it is too large to stay" in texts(result)[0]
+    assert result.tokens_after <= WINDOW
