@@ -273,8 +273,10 @@ def make_plan(
     room = limits_.budget - plan.kept_tokens
     gains = removed > 0 or before > limits_.budget  # a summary alone is shortened in need only
     # Over the target whatever is dropped: half of the room stays free, or the very next call would
-    # compact again and break the provider's prompt cache.
-    tight = min(largest, max(room // 2, min(room, SMALLEST_SUMMARY + frame_tokens)))
+    # compact again and break the provider's prompt cache. Whoever asks for less gets that, though.
+    least = min(room, SMALLEST_SUMMARY + frame_tokens)
+    spare = target - plan.kept_tokens if demanded else room // 2
+    tight = min(largest, max(spare, least))
     forced = demanded or before > limits_.budget
     worth = forced or before - plan.kept_tokens - tight >= policy.min_saving_pct * before
     if plan.dropped and gains and worth and tight >= SMALLEST_SUMMARY + frame_tokens:
@@ -357,13 +359,15 @@ def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int) -> Plan:
         if entry.tokens <= left:
             left -= entry.tokens
             added += range(entry.block.start, entry.block.stop)
+    dropped = sorted(set(plan.dropped).difference(added))
+    in_front = [position for position in added if dropped and position < dropped[-1]]
     return replace(
         plan,
         kept=tuple(sorted((*plan.kept, *added))),
-        dropped=tuple(sorted(set(plan.dropped).difference(added))),
+        dropped=tuple(dropped),
         kept_tokens=plan.kept_tokens + room - left,
         user_messages=len(added),
-        place=max(added) + 1 if added else None,
+        place=max(in_front) + 1 if in_front else None,
     )
 
 
