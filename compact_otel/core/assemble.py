@@ -56,7 +56,7 @@ class View:
         """
         if self.summary is None and len(self.kept) == len(items) and not self.cleared:
             return list(items)
-        lines = {entry.index: entry.text for entry in self.cleared}
+        lines = {entry.index: frame.cleared(entry.text, recall=recall) for entry in self.cleared}
         made = [
             cleared_message(items[index], lines[index]) if index in lines else items[index]
             for index in self.kept

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from compact_otel.core import frame
 from compact_otel.core.assemble import cleared_item
 from compact_otel.core.facts import Facts
 from compact_otel.core.items import as_mapping, output_text, pairs
@@ -142,7 +143,8 @@ def _clear(
     if why in ("old", "large"):
         room = min(most, int(tokens * _FACTS_SHARE)) if why == "old" else most
         text = "\n".join(filter(None, (text, _facts(state, output, room))))
-    (size,) = state.scale.items([cleared_item(state.items[output.index], text)])
+    shown = cleared_item(state.items[output.index], frame.cleared(text, recall=state.scale.recall))
+    (size,) = state.scale.items([shown])
     if size >= tokens:
         return 0
     again = why in ("called again", "said again")

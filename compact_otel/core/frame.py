@@ -51,6 +51,11 @@ def wrap(version: int, text: str, *, recall: bool = False) -> str:
     return f"<COMPACT-SUMMARY v{version}>\n{notice}\n\n{defuse(text)}\n</COMPACT-SUMMARY>"
 
 
+def cleared(text: str, *, recall: bool) -> str:
+    """Return the line of a cleared output, with where to look it up if whoever reads it can."""
+    return f"{text}\n[{_LOOK_UP.format(RECALL_TOOL)}]" if recall else text
+
+
 def unwrap(item: Item) -> tuple[int, str] | None:
     """Return version and text if the item is a summary of ours, None otherwise.
 

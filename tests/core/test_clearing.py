@@ -7,7 +7,7 @@ import pytest
 
 from compact_otel import Message
 from compact_otel.adapters import MemoryStorage
-from compact_otel.core.types import Checkpoint
+from compact_otel.core.types import CallContext, Checkpoint
 from compact_otel.recall import search_archive
 from tests.histories import (
     Estimator,
@@ -218,6 +218,17 @@ def test_what_was_cleared_can_be_looked_up():
     narrow(storage=storage).preflight("s", reading_again())
     found = search_archive(storage, "s", "edition", max_tokens=40_000, count_text=len)
     assert "edition = 0" in found.text
+
+
+@pytest.mark.parametrize("has_tool", [True, False])
+def test_a_line_names_the_tool_to_who_has_it(has_tool):
+    tools = [{"type": "function", "name": "recall_conversation"}] if has_tool else []
+    call = CallContext(tools=tools)
+    made = narrow(storage=MemoryStorage())
+    result = made.preflight("s", reading_again(), call=call)
+    assert result.cleared == 4
+    assert ("recall_conversation" in texts(result)[0]) == has_tool
+    assert result.tokens_after == Estimator().total(result.messages)
 
 
 def test_an_estimator_that_breaks_over_a_line_costs_the_clearing_only():
