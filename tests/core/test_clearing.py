@@ -18,6 +18,7 @@ from tests.histories import (
     chat_output,
     manager,
     output,
+    summary,
     talk,
     user,
 )
@@ -218,6 +219,13 @@ def test_what_was_cleared_can_be_looked_up():
     narrow(storage=storage).preflight("s", reading_again())
     found = search_archive(storage, "s", "edition", max_tokens=40_000, count_text=len)
     assert "edition = 0" in found.text
+
+
+def test_a_summary_that_the_history_holds_stays_where_only_outputs_are_cleared():
+    history = [summary(1, "what was"), *reading_again()]
+    result = narrow().preflight("s", history)
+    assert (result.outcome, result.cleared) == ("compacted", 4)
+    assert result.messages[0] is history[0]
 
 
 @pytest.mark.parametrize("has_tool", [True, False])
