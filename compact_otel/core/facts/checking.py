@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from compact_otel.core.facts.fitting import fill
 from compact_otel.core.facts.reading import text_of
@@ -99,6 +98,7 @@ class Facts:
 
     def __init__(self, request: SummaryRequest) -> None:
         self._request = request
+        self._read: _Known | None = None
 
     def coverage(self, text: str) -> float:
         """Return the share of the salient facts that a text holds, by weight, 0 to 1."""
@@ -210,8 +210,15 @@ class Facts:
         share = (max_tokens + kept) * _USER_SHARE - user
         return max(0.0, min(share, max_tokens * _USER_MOST))
 
-    @cached_property
+    @property
     def _known(self) -> _Known:
+        # No cached_property: its lock, in Python 3.11, is the class's, and a child that is forked
+        # while another thread reads a history would wait for ever.
+        if self._read is None:
+            self._read = self._understood()
+        return self._read
+
+    def _understood(self) -> _Known:
         request, vocabulary = self._request, Vocabulary()
         units, staying = split(request.items, request.kept, request.previous_summary, vocabulary)
         salience = Salience(
