@@ -100,8 +100,8 @@ def test_an_amount_or_a_date_counts_only_beside_what_it_belongs_to():
     bound = f"{whole}OR48217 costs 703.25 and is due 2024-05-02."
     loose = f"{whole}There is OR48217. It was seen. All is well. Then came 703.25, 2024-05-02."
     known = facts(48217)
-    assert known.coverage(bound) == 1.0
-    assert known.coverage(loose) < 1.0
+    assert known.repaired(bound).coverage.before == 1.0
+    assert known.repaired(loose).coverage.before < 1.0
     assert known.missing(bound, 9) == ()
 
 
@@ -158,7 +158,7 @@ def test_nothing_that_is_put_back_closes_the_frame():
 
 def test_a_history_without_facts_asks_nothing_of_a_summary():
     known = Facts(asked([user("hello there"), {"role": "assistant", "content": "hello"}]))
-    assert known.coverage("they greeted") == 1.0
+    assert known.repaired("they greeted").coverage.before == 1.0
     assert known.repaired("they greeted").text == "they greeted"
 
 

@@ -100,10 +100,6 @@ class Facts:
         self._request = request
         self._read: _Known | None = None
 
-    def coverage(self, text: str) -> float:
-        """Return the share of the salient facts that a text holds, by weight, 0 to 1."""
-        return self._share(self._held(text))
-
     def missing(self, text: str, most: int) -> tuple[str, ...]:
         """Return at most so many things a text lacks, best first, as `entity: attribute value`."""
         held = self._held(text)
