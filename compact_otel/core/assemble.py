@@ -63,24 +63,28 @@ class View:
         ]
         if self.summary is not None:
             content = frame.wrap(self.version, self.summary, recall=recall)
-            made.insert(self._place, summary_message(content))
+            made.insert(self.before_summary, summary_message(content))
         return made
 
+    def as_in(self, earlier: View) -> int:
+        """Return how many items stand at the beginning as they did in an earlier view."""
+        lines, were = ({each.index: each.text for each in view.cleared} for view in (self, earlier))
+        same = 0
+        for now, then in zip(self.kept, earlier.kept, strict=False):
+            if now != then or lines.get(now) != were.get(then):
+                break
+            same += 1
+        if (self.summary, self.version) == (earlier.summary, earlier.version):
+            return same
+        places = (view.before_summary for view in (self, earlier) if view.summary is not None)
+        return min((same, *places))
+
     @property
-    def _place(self) -> int:
+    def before_summary(self) -> int:
         """How many of the kept items stand in front of the summary."""
+        gap = next((n for n, index in enumerate(self.kept) if n != index), len(self.kept))
         before = 0 if self.place is None else bisect_left(self.kept, self.place)
-        return max(self._gap, before)
-
-    @property
-    def _gap(self) -> int:
-        """How many items stand at the beginning before one is missing."""
-        return next((n for n, index in enumerate(self.kept) if n != index), len(self.kept))
-
-    @property
-    def intact(self) -> int:
-        """How many items stand at the beginning as they did, before anything is another way."""
-        return min(self._gap, self.cleared[0].index) if self.cleared else self._gap
+        return max(gap, before)
 
 
 def whole(items: Sequence[object]) -> View:

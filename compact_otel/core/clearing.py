@@ -10,9 +10,10 @@ knows what it has done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from compact_otel.core import frame
@@ -84,9 +85,13 @@ def without_superseded(state: Measured) -> Measured:
         return state
     outputs, settled = _outputs(state)
     lines = {entry.index: entry for entry in state.view.cleared}
-    for output, why in _superseded(settled, outputs):
-        if output.index not in lines:
-            _clear(state, output, why, lines)
+    worth = [
+        output
+        for output in settled
+        if output.index not in lines and state.counts[output.index] >= _SMALLEST
+    ]
+    for output, why in _superseded(worth, outputs):
+        _clear(state, output, why, lines)
     return _seen_with(state, lines)
 
 
@@ -226,20 +231,20 @@ def _superseded(
     settled: Sequence[_Output], outputs: Sequence[_Output]
 ) -> Iterator[tuple[_Output, Why]]:
     """Yield the outputs that a later one makes superfluous."""
+    pieces = cache(_pieces)  # one call may have been made a hundred times
     last_call = {output.asked: output for output in outputs}
     last_text = {output.text: output for output in outputs}
     for output in settled:
         again = last_call[output.asked]
         if last_text[output.text] is not output:
             yield output, "said again"
-        elif again is not output and _came_back(output.text, again.text):
+        elif again is not output and _came_back(pieces(output.text), pieces(again.text)):
             yield output, "called again"
 
 
-def _came_back(earlier: str, later: str) -> bool:
+def _came_back(earlier: Set[str], later: Set[str]) -> bool:
     """Say whether most of what was said earlier was said later, too."""
-    said = _pieces(earlier)
-    return len(said & _pieces(later)) >= _MOST * len(said)
+    return len(earlier & later) >= _MOST * len(earlier)
 
 
 def _pieces(text: str) -> set[str]:

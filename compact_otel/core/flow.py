@@ -19,9 +19,10 @@ instead. It does not raise: on a failure the view it returns is the one it was t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
@@ -57,6 +58,8 @@ from compact_otel.core.policy import aim
 from compact_otel.core.ready import ahead_of, is_ready, ready
 from compact_otel.core.types import ArchiveReceipt, Checkpoint
 from compact_otel.core.verify import verify
+
+T = TypeVar("T")
 
 _PATIENCE = 3
 """After so many compactions in a row that did not last, no model is asked for the next."""
@@ -132,7 +135,7 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
         to_do = None if will_do else planned(job, lean, state.limits.less(to_come))
         if not had or to_do is None or is_ready(job, view.version):
             return replace(result, view=view, outcome="noop")
-        done = yield from made(job, to_do, (0,), note=False)
+        done = yield from made(job, to_do, (0,), sent=view, note=False)
         assert done.made.created is not None  # noqa: S101 - no note was asked for
         ahead = ahead_of(done, done.made.created)
         yield from _hold(replace(checkpoint_of(job, state, done), ahead=ahead))
@@ -264,7 +267,7 @@ def _worked_out(
     """Return a compaction, or how it ends without one."""
     lean = yield from _lean(state)
     try:
-        way = _cheapest(job, state, lean)
+        way = yield from _cheapest(job, state, lean)
     except InsufficientBudget as error:
         yield failure("decide", error, job.on_insufficient)
         return replace(unchanged, outcome="error", error=error)
@@ -278,7 +281,7 @@ def _worked_out(
         return way
     attempts = yield from _attempts(job)
     try:
-        return (yield from made(job, way, attempts))
+        return (yield from made(job, way, attempts, sent=state.view))
     except (VerificationError, InsufficientBudget) as error:
         short = isinstance(error, InsufficientBudget)
         yield failure("verify", error, job.on_insufficient if short else "passthrough")
@@ -287,14 +290,21 @@ def _worked_out(
 
 def _lean(state: Measured) -> Generator[Effect, Any, Measured]:
     """Return a call without what later outputs have superseded."""
+    return (yield from _tried(without_superseded, state)) or state
+
+
+def _tried(step: Callable[..., T], *given: Any) -> Generator[Effect, Any, T | None]:
+    """Carry out a step of clearing; where it fails, there is still a summary to be had."""
     try:
-        return without_superseded(state)
+        return step(*given)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
         yield failure("assemble", error, "passthrough", UNCLEARED)
-        return state
+        return None
 
 
-def _cheapest(job: Job, state: Measured, lean: Measured) -> Compaction | Planned | None:
+def _cheapest(
+    job: Job, state: Measured, lean: Measured
+) -> Generator[Effect, Any, Compaction | Planned | None]:
     """Return a compaction that only clears outputs if that is enough, else the plan of one.
 
     By hand there is always a summary: whoever asks for one has a reason.
@@ -304,13 +314,17 @@ def _cheapest(job: Job, state: Measured, lean: Measured) -> Compaction | Planned
     """
     if job.trigger != "manual":
         target = aim(job.scale.policy, state.limits, job.trigger, state.total)
-        leaner = without_stale(lean, target)
-        if leaner.total <= target:
-            return cleared(job, state, leaner)
-    return _fitting(job, state, lean)
+        leaner = yield from _tried(without_stale, lean, target)
+        if leaner is not None and leaner.total <= min(target, state.total - 1):
+            done = yield from _tried(cleared, job, state, leaner)
+            if done is not None:
+                return done
+    return (yield from _fitting(job, state, lean))
 
 
-def _fitting(job: Job, state: Measured, lean: Measured) -> Compaction | Planned | None:
+def _fitting(
+    job: Job, state: Measured, lean: Measured
+) -> Generator[Effect, Any, Compaction | Planned | None]:
     """Return what stays and what goes; where not even the latest turn fits, less of it stays.
 
     A call that is too large ends a run, and of a summary without room nothing is left.
@@ -329,16 +343,19 @@ def _fitting(job: Job, state: Measured, lean: Measured) -> Compaction | Planned 
         if found is None or not found.plan.cramped:
             return found
         cramped = cramped or found
-    short = shortened(lean, max(_SHORT, int(lean.limits.budget * _SHORT_SHARE)))
-    try:
-        found = planned(job, short, lean.limits, to_none=True)
-    except InsufficientBudget:
-        if cramped is None and problem is not None:
-            raise problem from None  # which speaks of the items as they are
-        return cramped
-    if found is None:
-        return cleared(job, state, short)
-    return cramped if cramped is not None and found.plan.cramped else found
+    most = max(_SHORT, int(lean.limits.budget * _SHORT_SHARE))
+    short = yield from _tried(shortened, lean, most)
+    if short is not None:
+        with suppress(InsufficientBudget):  # what is told speaks of the items as they are
+            found = planned(job, short, lean.limits, to_none=True)
+            if found is not None and (cramped is None or not found.plan.cramped):
+                return found
+            done = None if found is not None else (yield from _tried(cleared, job, state, short))
+            if done is not None:
+                return done
+    if cramped is None and problem is not None:
+        raise problem
+    return cramped
 
 
 def _pays_too_late(job: Job, state: Measured, way: Compaction | Planned) -> bool:

@@ -41,8 +41,13 @@ class Planned:
 
     @property
     def view(self) -> View:
-        """What of the history stays."""
-        return View(kept=self.kept)
+        """What of the history stays; without the summary, which is yet to be made."""
+        staying = set(self.kept)
+        return View(
+            kept=self.kept,
+            place=self.place,
+            cleared=tuple(entry for entry in self.state.view.cleared if entry.index in staying),
+        )
 
     @property
     def tokens(self) -> int:
@@ -130,7 +135,7 @@ def cleared(job: Job, state: Measured, lean: Measured) -> Compaction:
 
 
 def made(
-    job: Job, to_do: Planned, attempts: Sequence[int], *, note: bool = True
+    job: Job, to_do: Planned, attempts: Sequence[int], *, sent: View, note: bool = True
 ) -> Generator[Effect, Any, Compaction]:
     """Carry out a plan.
 
@@ -138,6 +143,7 @@ def made(
         job: The job.
         to_do: The plan.
         attempts: Which of the job's writers are asked, in this order.
+        sent: The view that went out last, which the provider may have in its prompt cache.
         note: Whether a note that items are gone will do where no writer gave a summary.
 
     Raises:
@@ -154,7 +160,7 @@ def made(
         frame_tokens=to_do.frame_tokens,
         note=job.note,
     )
-    request = replace(request, prefix=_prefix(job, state.view, to_do.dropped))
+    request = replace(request, prefix=_prefix(job, sent, to_do.dropped))
     source = sum(state.item_tokens[index] for index in to_do.dropped)
     instead: events.FailureFallback = "policy_pruning" if note else "passthrough"
     summary = yield from _summary(
@@ -164,14 +170,7 @@ def made(
         if not note:
             raise SummaryError("no summariser gave a summary", reason="empty")
         summary = Made.note(request, version, job.new_id())
-    staying = set(to_do.kept)
-    view = View(
-        kept=to_do.kept,
-        summary=summary.text,
-        version=summary.version,
-        place=to_do.place,
-        cleared=tuple(entry for entry in state.view.cleared if entry.index in staying),
-    )
+    view = replace(to_do.view, summary=summary.text, version=summary.version)
     after = state.seen_as(view)
     verify(job.items, state.view, view, job.scale.policy)
     check_size(state, after)
@@ -354,7 +353,8 @@ def _protected(state: Measured) -> str | None:
 
 def cache_effect(job: Job, before: Measured, view: View, after_total: int) -> events.CacheEffect:
     """Return what sending a view will do to the provider's prompt cache."""
-    intact = sum(before.item_tokens[index] for index in view.kept[: view.intact])
+    first = view.kept[: view.as_in(before.view)]
+    intact = sum(before.item_tokens[index] for index in first)
     return expected(
         before=before.total,
         after=after_total,
@@ -369,8 +369,8 @@ def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
     made, after = result.made, result.after
     # What follows the last gap is not spoken of, so that a fork of the history finds this, too.
     view = after.view
-    changed = {entry.index for entry in view.cleared}
-    covered = max(changed.union(range(len(job.items))) - (set(view.kept) - changed)) + 1
+    as_they_are = set(view.kept) - {entry.index for entry in view.cleared}
+    covered = max(set(range(len(job.items))) - as_they_are) + 1
     return Checkpoint(
         key=job.memory.keys[covered - 1],
         covered=covered,

@@ -47,8 +47,12 @@ def narrow(**options):
     return manager(WINDOW, keep_tool_io_pairs=1, soft_trigger_pct=0, **options)
 
 
+def texts_in(items):
+    return [item["output"] for item in items if "output" in item]
+
+
 def texts(result):
-    return [item["output"] for item in result.messages if "output" in item]
+    return texts_in(result.messages)
 
 
 def test_what_was_read_again_gives_way_and_nobody_is_asked_for_a_summary():
@@ -239,27 +243,72 @@ def test_a_line_names_the_tool_to_who_has_it(has_tool):
     assert result.tokens_after == Estimator().total(result.messages)
 
 
-def test_an_estimator_that_breaks_over_a_line_costs_the_clearing_only():
-    class Choosy:
-        name = "choosy"
+class Choosy:
+    """Breaks over the line that stands for an output."""
 
-        def __init__(self, estimator):
-            self.estimator = estimator
+    name = "choosy"
 
-        def count_items(self, items, call):
-            if any(str(item.get("output", "")).startswith("[The output of") for item in items):
-                raise ValueError("what is that?")
-            return self.estimator.count_items(items, call)
+    def __init__(self, estimator):
+        self.estimator = estimator
 
-        def count_fixed(self, call):
-            return self.estimator.count_fixed(call)
+    def count_items(self, items, call):
+        if any(str(item.get("output", "")).startswith("[The output of") for item in items):
+            raise ValueError("what is that?")
+        return self.estimator.count_items(items, call)
 
+    def count_fixed(self, call):
+        return self.estimator.count_fixed(call)
+
+
+def large_output(asked=""):
+    """Return a history of which not even the latest call fits."""
+    rows = [
+        f"row {number}: invoice INV-{number:05d}-Q over {number * 3}.50" for number in range(900)
+    ]
+    return [user(f"Which invoices are open? {asked}"), *reads("open.csv", "\n".join(rows), "c1")]
+
+
+@pytest.mark.parametrize(
+    ("history", "how"),
+    [
+        (reading_again(), "superseded"),
+        ([user("Find them."), *different_files()[1:]], "stale"),
+        (large_output("Mind. " * 2000), "superseded"),
+    ],
+)
+def test_an_estimator_that_breaks_over_a_line_costs_the_clearing_only(history, how):
     exporter = Exporter()
-    made = narrow(estimator=Choosy(Estimator()), exporters=[exporter])
-    result = made.preflight("s", reading_again())
+    made = narrow(
+        estimator=Choosy(Estimator()),
+        exporters=[exporter],
+        clear_tool_outputs=how,
+        summary_max_tokens=4000,
+    )
+    result = made.preflight("s", history)
     assert result.summary is not None
+    assert result.error is None
     (told,) = exporter.named("error")
     assert told["error.type"] == "ValueError"
+    assert (
+        told["compact.failure.message"]
+        == "the outputs of tools could not be cleared, so nothing of them is"
+    )
+
+
+async def test_a_prefix_is_what_was_sent_and_not_what_was_cleared_since():
+    history, seen = [*reading_again(3), *talk(20)], []
+
+    class Behind(Summarizer):
+        def summarize(self, request):
+            seen.append(request.prefix())
+            return super().summarize(request)
+
+    made = narrow(summarizer=Behind())
+    result = await made.apreflight("s", history, compose=lambda items: {"input": items})
+    assert result.summary is not None
+    (prefix,) = seen
+    assert prefix["input"] == history[: len(prefix["input"])]
+    assert listing(0) in texts_in(prefix["input"])
 
 
 def test_a_summary_made_later_keeps_what_was_cleared_before_as_it_was():
@@ -282,10 +331,7 @@ def test_records_name_what_was_cleared_by_place_and_size():
 
 
 def test_an_output_that_is_larger_than_the_window_does_not_end_the_run():
-    rows = [
-        f"row {number}: invoice INV-{number:05d}-Q over {number * 3}.50" for number in range(900)
-    ]
-    history = [user("Which invoices are open?"), *reads("open.csv", "\n".join(rows), "c1")]
+    history = large_output()
     result = narrow().preflight("s", history)
     assert result.error is None
     assert result.outcome == "compacted"
@@ -305,11 +351,7 @@ def test_a_turn_that_does_not_fit_goes_into_the_summary():
 
 
 def test_an_output_that_alone_is_too_large_is_said_in_short_and_nothing_else_goes():
-    rows = [
-        f"row {number}: invoice INV-{number:05d}-Q over {number * 3}.50" for number in range(900)
-    ]
-    history = [user("Which are open? " + "Mind. " * 2000)]
-    history += reads("open.csv", "\n".join(rows), "c1")
+    history = large_output("Mind. " * 2000)
     result = narrow(summary_max_tokens=4000).preflight("s", history)
     assert (result.outcome, result.cleared, result.dropped) == ("compacted", 1, 0)
     assert "it is too large to stay" in texts(result)[0]
