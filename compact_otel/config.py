@@ -189,9 +189,11 @@ class CompactConfig:
         if self.model is not None and not isinstance(self.model, str):
             raise ConfigError(f"need a model name in `model`, got {self.model!r}")
         for name, kind in _SECTIONS.items():
-            if not isinstance(getattr(self, name), kind):
+            if not isinstance(value := getattr(self, name), kind):
+                names = ", ".join(entry.name for entry in fields(kind))
                 raise ConfigError(
-                    f"need a {kind.__name__} in `{name}`, got {type(getattr(self, name)).__name__}"
+                    f"need a {kind.__name__} in `{name}`, got {value!r}; "
+                    f"a mapping with any of {names} will do"
                 )
         _one_of("mode", self.mode, ("compact", "observe", "off"))
         _one_of("on_insufficient_budget", self.on_insufficient_budget, ("passthrough", "raise"))

@@ -33,6 +33,8 @@ def history(length: int) -> list[Item]:
                     copy[name] += mark
             if "call_id" in copy:
                 copy["call_id"] += mark
+            if "arguments" in copy:
+                copy["arguments"] = copy["arguments"].replace("{", f'{{"copy": {len(items)}, ', 1)
             items.append(copy)
     return [*items[: length - 1], {"role": "assistant", "content": "Anything else?"}]
 

@@ -1,5 +1,6 @@
 import logging
 import math
+from dataclasses import fields
 
 import pytest
 
@@ -137,6 +138,10 @@ def test_fields_are_replaced_without_touching_the_original():
     assert config == CompactConfig(model="a")
 
 
+SETTINGS_OF_A_POLICY = (
+    f"a mapping with any of {', '.join(each.name for each in fields(CompactPolicy))} will do"
+)
+
 PROBLEMS = {
     "`trigger_pc` is not a setting; did you mean `trigger_pct`?": {"trigger_pc": 1},
     "`modell` is not a setting; did you mean `model`?": {"modell": "x"},
@@ -177,10 +182,16 @@ PROBLEMS = {
     "need `on_insufficient_budget` to be one of passthrough, raise, got 'x'": {
         "on_insufficient_budget": "x"
     },
-    "need a CompactPolicy in `policy`, got str": {"policy": "x"},
-    "need a CompactPolicy in `policy`, got int": {"policy": 7, "trigger_pct": 0.7},
-    "need a TelemetryConfig in `telemetry`, got NoneType": {"telemetry": None},
-    "need a StorageConfig in `storage`, got str": {"storage": "fs"},
+    f"need a CompactPolicy in `policy`, got 'x'; {SETTINGS_OF_A_POLICY}": {"policy": "x"},
+    f"need a CompactPolicy in `policy`, got 7; {SETTINGS_OF_A_POLICY}": {
+        "policy": 7,
+        "trigger_pct": 0.7,
+    },
+    "need a TelemetryConfig in `telemetry`, got None; a mapping with any of exporter will do": {
+        "telemetry": None
+    },
+    "need a StorageConfig in `storage`, got 'fs'; "
+    "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
     "need `telemetry.exporter` to be one of console, none, got 'x'": {
         "telemetry": {"exporter": "x"}
     },
