@@ -325,6 +325,10 @@ def _with(config: CompactConfig, values: Mapping[str, Mapping[str, Any]]) -> Com
     return replace(config, **changes)
 
 
+_READ_ELSEWHERE = "COMPACT_ARIADNE_"
+"""OpenTelemetry makes that exporter, which then looks after its own settings."""
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the values that the environment sets, by section."""
     values: dict[str, dict[str, Any]] = {}
@@ -335,6 +339,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
     }
     names = _environment_names() if given else {}
     for name, text in given.items():
+        if name.startswith(_READ_ELSEWHERE):
+            continue
         if name not in names:
             if _nearest(name, names, cutoff=0.8):
                 _log.warning("%s", _unknown(name, list(names)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.sdk.trace.export import SpanExporter
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -41,6 +42,13 @@ def pyproject():
 def test_opentelemetry_instrument_finds_the_instrumentor_under_our_name():
     (entry_point,) = metadata.entry_points(group="opentelemetry_instrumentor", name="compact_otel")
     assert issubclass(entry_point.load(), BaseInstrumentor)
+
+
+def test_the_exporter_for_the_viewer_is_found_by_its_name():
+    group = "opentelemetry_traces_exporter"
+    (entry_point,) = metadata.entry_points(group=group, name="ariadne")
+    assert entry_point.dist.name == "compact-otel"
+    assert issubclass(entry_point.load(), SpanExporter)
 
 
 def test_the_installed_command_is_compactctl():
