@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,6 +57,7 @@ def ask(
 ) -> tuple[SummaryRequest, int]:
     """Return the request for a plan, and the number that the summary will have."""
     going = [(item, frame.unwrap(item)) for item in _shown(state, dropped)]
+    places = [n for n, (_, summary) in zip(dropped, going, strict=True) if summary is None]
     stay = [state.items[index] for index in kept]
     folded = [summary for _, summary in going if summary is not None]
     previous, version = _folded(state.view, folded, stay)
@@ -68,8 +70,14 @@ def ask(
         max_tokens=plan.summary_budget - frame_tokens,
         count_text=lambda text: scale.summary(version + 1, text) - frame_tokens,
         note=note,
+        turns_before=_turns(state.items[: places[0]]) if places else 0,
+        kept_after=[bisect_left(places, index) for index in kept],
     )
     return request, version + 1
+
+
+def _turns(items: Iterable[Item]) -> int:
+    return sum(item.get("role") == "user" and frame.unwrap(item) is None for item in items)
 
 
 def _shown(state: Measured, dropped: Sequence[int]) -> Iterator[Item]:

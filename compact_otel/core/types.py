@@ -194,6 +194,9 @@ class SummaryRequest:
         prefix: Returns the call for which the summary is made as a request of the Responses API,
             as the agent's model sends it, with the items up to the last one that goes. None where
             that is not known, or not asked for.
+        turns_before: Users' messages in front of the first of `items`, as far as that is known.
+        kept_after: For each of `kept`, how many of `items` stood in front of it; all of them where
+            nothing is said.
     """
 
     items: Sequence[Item]
@@ -206,6 +209,8 @@ class SummaryRequest:
     missing: tuple[str, ...] = ()
     tell: Callable[[str, str], None] = _unheard
     prefix: Callable[[], Mapping[str, Any]] | None = None
+    turns_before: int = 0
+    kept_after: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

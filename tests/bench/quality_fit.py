@@ -110,7 +110,7 @@ def cuts_of(data: Path, budget: float) -> list[Cut]:
 def rows_of(request: SummaryRequest) -> dict[str, Features]:
     """Return the features of each value in what goes that does not stand in what stays."""
     vocabulary = Vocabulary()
-    units, staying = split(request.items, request.kept, request.previous_summary, vocabulary)
+    units, staying = split(request, vocabulary)
     salience = Salience(vocabulary, length=len(request.items) + len(request.kept))
     salience.learn([*units, *staying])
     seen = {value for unit in staying for value in unit.values}

@@ -244,3 +244,17 @@ def test_facts_last_through_five_rounds_of_lorem_ipsum():
     assert "LDS-7741-X" in str(result.messages)
     assert result.summary.count(LEDGER) == 1
     assert result.tokens_after <= 4000
+
+
+def test_a_request_says_where_in_the_conversation_its_items_stood():
+    writer, history = Writer(LOREM), bookings(40)
+    manager(writer, limit=2000).preflight("s", history)
+    request = writer.requests[0]
+    first = history.index(request.items[0])
+    assert request.turns_before == sum(item["role"] == "user" for item in history[:first])
+    ranked = [(place, 1, item) for place, item in enumerate(request.items)]
+    ranked += [
+        (place, 0, item) for place, item in zip(request.kept_after, request.kept, strict=True)
+    ]
+    ranked.sort(key=lambda one: one[:2])
+    assert [item for _, _, item in ranked] == history

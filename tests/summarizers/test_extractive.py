@@ -111,7 +111,7 @@ def test_it_is_a_summarizer():
 def test_what_users_asked_and_forbade_survives_word_for_word():
     text = summarise(parcel_session())
     assert "It must never be left with a neighbour." in text
-    assert "- User: Then take SAT-1100, but at most 6 pounds extra." in text
+    assert "- [2]: Then take SAT-1100, but at most 6 pounds extra." in text
     assert text.index("## Constraints") < text.index("at most 6 pounds")
 
 

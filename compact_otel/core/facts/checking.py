@@ -9,21 +9,26 @@ badly, the facts are then there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from itertools import accumulate
 
+from compact_otel.core.facts.constraints import Strength
 from compact_otel.core.facts.fitting import fill
 from compact_otel.core.facts.reading import text_of
 from compact_otel.core.facts.rendering import render, safe
 from compact_otel.core.facts.salience import Salience, Vocabulary
 from compact_otel.core.facts.selection import Chooser
-from compact_otel.core.facts.splitting import is_limit, split
+from compact_otel.core.facts.splitting import split
 from compact_otel.core.facts.units import Subject, Unit, one_line, sentences_of
 from compact_otel.core.types import Coverage, Summary, SummaryRequest
 
 LEDGER = "## Facts from the record"
 """The line between a summary's prose and what was put back."""
 
+# Share of the summary that may go to what users demanded, before all else.
+_PINNED_SHARE = 0.4
 # Share of the request that what users wrote may fill before anything else is weighed.
 _USER_SHARE = 0.25
 # And of the summary alone, where the rest of the request is large.
@@ -172,7 +177,7 @@ class Facts:
         ranked = self._chosen(self._known.stressed, room, prose, held) if room > 0 else []
         text, taken = fill(
             ranked,
-            lambda units: head + render(units, "brief"),
+            lambda units: head + render(units, "brief", pinned=False),
             request.count_text,
             request.max_tokens,
         )
@@ -189,9 +194,11 @@ class Facts:
         """Return more than fits of what is worth most beside a text, best first."""
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
-        allowed = self._users_share(max_tokens)
-        said = _users_words(self._known.units, allowed, lambda text: text in spoken)
-        for unit in said:
+        units = [unit for unit in self._known.units if unit.text and unit.text not in spoken]
+        for unit in _pinned(units, max_tokens * _PINNED_SHARE):
+            chooser.take(unit)
+        allowed = self._users_share(max_tokens) - chooser.cost
+        for unit in _users_words(units, allowed):
             chooser.take(unit)
         chooser.take_best(max_tokens * _OVERSHOOT)
         return chooser.chosen
@@ -216,7 +223,7 @@ class Facts:
 
     def _understood(self) -> _Known:
         request, vocabulary = self._request, Vocabulary()
-        units, staying = split(request.items, request.kept, request.previous_summary, vocabulary)
+        units, staying = split(request, vocabulary)
         salience = Salience(
             vocabulary,
             length=len(request.items) + len(request.kept),
@@ -313,23 +320,35 @@ def _owners(
     return {value: names for value, names in owners.items() if names and value not in free}
 
 
-def _users_words(
-    units: Sequence[Unit], budget: float, is_said: Callable[[str], bool]
-) -> list[Unit]:
-    """Return what users said, newest message first, as far as it fits; limits before wishes."""
-    said = [unit for unit in units if unit.subject.prose and unit.subject.origin == "user"]
-    needed = sum(len(unit.text) / _CHARS_PER_TOKEN + 2 for unit in said)
-    if needed > budget:  # else all of it stays, message by message
-        said.sort(key=lambda unit: (not is_limit(unit), -unit.subject.position, unit.order))
+def _pinned(units: Iterable[Unit], budget: float) -> list[Unit]:
+    """Return what users demanded, as far as it fits: strongest first, then newest."""
+    pins = [unit for unit in units if unit.pin > Strength.HINT]
+    pins.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
     chosen: list[Unit] = []
-    for unit in said:
-        if is_said(unit.text):
-            continue
-        budget -= len(unit.text) / _CHARS_PER_TOKEN + 2
-        if budget < 0:
-            break
-        chosen.append(unit)
+    for unit in pins:
+        if _cost(unit) <= budget:
+            budget -= _cost(unit)
+            chosen.append(unit)
     return chosen
+
+
+def _users_words(units: Iterable[Unit], budget: float) -> list[Unit]:
+    """Return what else users said, hints first, then the newest, as far as it fits."""
+    said = [
+        unit
+        for unit in units
+        if unit.subject.prose
+        and unit.subject.origin == "user"
+        and Strength.NONE <= unit.pin <= Strength.HINT
+    ]
+    if sum(map(_cost, said)) > budget:  # else all of it stays, message by message
+        said.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
+    costs = accumulate(map(_cost, said))
+    return [unit for unit, cost in zip(said, costs, strict=True) if cost <= budget]
+
+
+def _cost(unit: Unit) -> float:
+    return len(unit.text) / _CHARS_PER_TOKEN + 2
 
 
 def _line(unit: Unit) -> str:

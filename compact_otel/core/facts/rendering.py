@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from compact_otel.core.facts.splitting import HEADINGS, ROWS
+from compact_otel.core.facts.splitting import HEADINGS, ROWS, SPEAKER_LABELS, TURN
 from compact_otel.core.facts.units import Section, Subject, Unit
 from compact_otel.core.settings import Strategy
 
@@ -35,8 +35,15 @@ _NEWEST_FIRST: frozenset[Section] = frozenset({"state", "facts"})
 Entry = tuple[Subject, list[Unit]]
 
 
-def render(units: Iterable[Unit], strategy: Strategy) -> str:
-    """Return the note of `units` in the order that `strategy` asks for."""
+def render(units: Iterable[Unit], strategy: Strategy, *, pinned: bool = True) -> str:
+    """Return the note of `units` in the order that `strategy` asks for.
+
+    Args:
+        units: What it says.
+        strategy: What comes first.
+        pinned: Show the turns of what users demanded; not under a heading where they are not read
+            back.
+    """
     entries = _entries(sorted(units, key=lambda unit: unit.order))
     lines: list[str] = []
     if strategy == "code_delta":
@@ -46,10 +53,11 @@ def render(units: Iterable[Unit], strategy: Strategy) -> str:
     for section in _ORDERS[strategy]:
         chosen = [entry for entry in entries if entry[0].section == section]
         ordered = reversed(chosen) if section in _NEWEST_FIRST else chosen
-        lines += _section("" if strategy == "brief" else HEADINGS[section], ordered)
+        heading = "" if strategy == "brief" else HEADINGS[section]
+        lines += _section(heading, ordered, pinned=pinned)
     if strategy == "decision_log":
         log = [entry for entry in entries if entry[0].section != "constraints"]
-        lines += _section("Log", log)
+        lines += _section("Log", log, pinned=False)
     return safe("\n".join(lines))
 
 
@@ -74,19 +82,23 @@ def _entries(units: Sequence[Unit]) -> list[Entry]:
     return list(entries.values())
 
 
-def _section(heading: str, entries: Iterable[Entry]) -> list[str]:
-    lines = [line for subject, units in entries for line in _entry(subject, units)]
+def _section(heading: str, entries: Iterable[Entry], *, pinned: bool = True) -> list[str]:
+    lines = [line for subject, units in entries for line in _entry(subject, units, pinned=pinned)]
     return [f"## {heading}", *lines] if heading and lines else lines
 
 
-def _entry(subject: Subject, units: Sequence[Unit]) -> list[str]:
+def _entry(subject: Subject, units: Sequence[Unit], *, pinned: bool) -> list[str]:
     inline = [unit for unit in units if not unit.on_own_line]
     blocks = [unit for unit in units if unit.on_own_line]
     body = _prose(inline) if subject.prose else "; ".join(_pieces(inline))
     label = subject.label
+    if subject.turn:
+        label = f"[{subject.turn}]" if pinned else SPEAKER_LABELS["user"]
     if len(blocks) == 1 and not body and not blocks[0].subject.parent:
         body, blocks = blocks[0].text, []
     head = f"{label}: {body}" if label and body else label or body
+    if not subject.turn:
+        head = TURN.sub(r"(\1)", head, count=1)  # only a user's words may look like a pin
     lines = [f"- {head}:" if blocks and not body else f"- {head}"]
     named: Subject | None = None
     for unit in blocks:

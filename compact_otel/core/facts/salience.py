@@ -65,6 +65,8 @@ _WORTH = 40.0
 _ASKED_FOR = 10.0
 _STRESSED = 3.0
 _SAID_ANEW_LATER = 0.85
+# Of what a user's words are worth: a greeting, thanks, a question that was answered at once.
+_SMALL_TALK = 0.05
 _DECISION = re.compile(
     r"\b(?:decided|because|so that|instead|failed|fixed|found|cause[ds]?|success\w*|"
     r"unable|cannot|not possible|error|confirmed|changed|updated|added|removed|created)\b"
@@ -307,7 +309,9 @@ class Salience:
         """Return what the words of a unit are worth per token, whatever values are in them."""
         rate = _PROSE_RATES[unit.subject.origin]
         section = unit.subject.section
-        if section == "constraints":
+        if unit.pin < 0:
+            rate *= _SMALL_TALK
+        elif section == "constraints":
             rate *= 1.5
         elif section == "state":
             rate = _STATE_RATE

@@ -8,8 +8,11 @@ is the newest of all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from compact_otel.core.facts.constraints import Strength, is_small_talk, strength, strengths
 from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of
 from compact_otel.core.facts.reading import Called, Said, Speaker, read
 from compact_otel.core.facts.salience import Vocabulary
@@ -23,7 +26,8 @@ from compact_otel.core.facts.units import (
     sentences_of,
     word_for_word,
 )
-from compact_otel.core.types import Item
+from compact_otel.core.facts.updates import GONE, Line, Standing, standing
+from compact_otel.core.types import SummaryRequest
 
 SPEAKER_LABELS: dict[Speaker, str] = {
     "user": "User",
@@ -40,15 +44,12 @@ HEADINGS: dict[Section, str] = {
     "done": "Done",
 }
 
-_LIMITS = re.compile(
-    r"\b(?:must|mustn't|never|always|only|don't|do not|doesn't|shouldn't|should not|won't|can't|"
-    r"cannot|without|unless|except|instead of|at (?:most|least)|"
-    r"no (?:more|less|later|earlier) than|under|below|above|within|between|before|after|"
-    r"prefer\w*|avoid|limit|budget|maximum|minimum|"
-    r"require\w*|need to be|ha(?:s|ve) to|make sure)\b"
-)
+TURN = re.compile(r"^\[(\d{1,6})\](?=:|$)")
+"""The label of what a user demanded or settled: the number of the message."""
+
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
 _SHORT_RESULT = 200
+_SMALL_TALK = -1
 _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
     ("constraint", "constraints"),
     ("goal", "goal"),
@@ -67,28 +68,142 @@ _INTRO = re.compile(r"([^:;()]{4,48}):")
 _PATH_LINE = re.compile(r"[\w.@~-]*(?:/[\w.@~-]+)+:?|[\w-]+\.[A-Za-z]{1,4}:")
 
 
-def split(
-    items: Sequence[Item],
-    kept: Sequence[Item],
-    previous_summary: str | None,
-    vocabulary: Vocabulary,
-) -> tuple[list[Unit], list[Unit]]:
+def split(request: SummaryRequest, vocabulary: Vocabulary) -> tuple[list[Unit], list[Unit]]:
     """Return the units of what goes, oldest first, and the units of what stays."""
-    splitter = _Splitter(vocabulary)
-    staying = splitter.history(read(kept, len(items)))
-    going = splitter.history(read(items))
-    earlier = splitter.note(previous_summary or "")
+    going_on = read(request.kept, len(request.items))
+    said = read(request.items)
+    note = list(_read_note(request.previous_summary or ""))
+    talk = _Talk.of(request, note, said, going_on)
+    splitter = _Splitter(vocabulary, talk)
+    staying = splitter.history(going_on)
+    going = splitter.history(said)
+    earlier = splitter.note(note)
     units = earlier + going
     for order, unit in enumerate(units):
         unit.order = order
     return units, staying
 
 
+class _NoteLine(NamedTuple):
+    """A line of an earlier note.
+
+    Attributes:
+        text: What it says, without its mark.
+        section: Where it stands.
+        indented: It belongs to the line above.
+        turn: The number of the user's message that it is from; 0 if it is no such line.
+    """
+
+    text: str
+    section: Section
+    indented: bool = False
+    turn: int = 0
+
+
+def _read_note(note: str) -> Iterator[_NoteLine]:
+    """Yield the lines of a note, ours or a model's.
+
+    A line is a pin only where nothing but what users said stands in our notes, or where a note has
+    no headings at all: elsewhere a tool may have named something `[3]`.
+    """
+    lines = note.splitlines()
+    section: Section = "facts"
+    pins = not any(line.startswith("#") for line in lines)
+    for line in lines:
+        stripped = line.strip()
+        if line.startswith("#"):  # an indented one is a line of code or a forged heading
+            section = _section_of_heading(stripped)
+            pins = section in _ASKED
+            yield _NoteLine("", section)
+        elif stripped:
+            text = _BULLET.sub("", stripped)
+            turn = TURN.match(text) if pins and line.startswith("- [") else None
+            yield _NoteLine(text, section, line[0].isspace(), int(turn[1]) if turn else 0)
+
+
+class _Talk(NamedTuple):
+    """What users said, as far as it holds, over the whole conversation.
+
+    Attributes:
+        places: The place of each position in the conversation.
+        parts: The sentences of what was said at each.
+        turns: The number of each user's message, by position.
+        holds: What of it holds; lines are named by place and text.
+    """
+
+    places: Sequence[int]
+    parts: Mapping[int, list[str]]
+    turns: Mapping[int, int]
+    holds: Standing
+
+    @classmethod
+    def of(
+        cls,
+        request: SummaryRequest,
+        note: Sequence[_NoteLine],
+        going: Sequence[Said | Called],
+        staying: Sequence[Said | Called],
+    ) -> _Talk:
+        """Read who said what when."""
+        places = _places(request)
+        records = sorted((*going, *staying), key=lambda record: places[record.position])
+        spoken = [record for record in records if isinstance(record, Said)]
+        asked = [said.position for said in spoken if said.who == "user"]
+        first = next((n for n, position in enumerate(asked) if position < len(request.items)), 0)
+        parts = {said.position: _parts(said) for said in spoken}
+        lines = (
+            Line(places[said.position], part, said.who == "user")
+            for said in spoken
+            if said.who != "instructions"
+            for part in parts[said.position]
+        )
+        before = max(request.turns_before - first, *(line.turn for line in note), 0)
+        return cls(
+            places,
+            parts,
+            {position: turn for turn, position in enumerate(asked, before + 1)},
+            standing([*_users_lines(note), *lines] if asked or note else ()),
+        )
+
+
+def _places(request: SummaryRequest) -> list[int]:
+    """Return where each item and, behind them, each kept one stood among all of them."""
+    after = [min(max(0, count), len(request.items)) for count in request.kept_after]
+    after = sorted(after[: len(request.kept)])
+    after += [len(request.items)] * (len(request.kept) - len(after))
+    going = [position + bisect_right(after, position) for position in range(len(request.items))]
+    return [*going, *(count + number for number, count in enumerate(after))]
+
+
+def _users_lines(note: Iterable[_NoteLine]) -> Iterator[Line]:
+    """Yield what users said, as an earlier note has it."""
+    by_user = False
+    for line in note:
+        label, _, rest = line.text.partition(":")
+        if not line.indented:
+            by_user = bool(line.turn) or label == SPEAKER_LABELS["user"]
+        if by_user:
+            parts = [line.text] if line.indented else sentences_of(one_line(rest))
+            yield from (Line(-1, part) for part in parts)
+
+
+def _parts(said: Said) -> list[str]:
+    """Return the sentences of a message; a user's are word for word."""
+    if said.who == "user":
+        lines = (one for line in said.text.splitlines() if (one := one_line(line)))
+        return [part for line in lines for part in word_for_word(line)]
+    text = said.text
+    if said.who == "assistant":
+        text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
+    return [part for line in lines_of(text) for part in sentences_of(line)]
+
+
 class _Splitter:
     """Remembers what newer records have said; feed it the newest first."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, talk: _Talk) -> None:
         self._values = vocabulary.values_in
+        self._talk = talk
         self._lines: set[str] = set()
         self._attributes: dict[tuple[str, str], int] = {}
 
@@ -99,28 +214,28 @@ class _Splitter:
         ]
         return [unit for batch in reversed(batches) for unit in batch]
 
-    def note(self, text: str) -> list[Unit]:
+    def note(self, lines: Iterable[_NoteLine]) -> list[Unit]:
         """Return the units of an earlier summary, ours or a model's."""
         units: list[Unit] = []
-        section: Section = "facts"
         subject: Subject | None = None
-        for line in text.splitlines():
-            stripped = line.strip()
-            if line.startswith("#"):  # an indented one is a line of code or a forged heading
-                section = _section_of_heading(stripped)
+        for line in lines:
+            if not line.text:
                 subject = None
-            elif stripped and line[0].isspace() and subject is not None:
-                units += self._fresh(subject, [_BULLET.sub("", stripped)], on_own_line=True)
-            elif stripped:
-                subject, pieces = self._note_line(_BULLET.sub("", stripped), section)
+            elif line.indented and subject is not None:
+                units += self._fresh(subject, [line.text], on_own_line=True)
+            else:
+                subject, pieces = self._note_line(line)
                 units += self._fresh(subject, pieces)
         return units
 
-    def _note_line(self, line: str, section: Section) -> tuple[Subject, list[str]]:
-        match = _NOTE_LINE.fullmatch(line)
+    def _note_line(self, line: _NoteLine) -> tuple[Subject, list[str]]:
+        section = line.section
+        match = _NOTE_LINE.fullmatch(line.text)
         label = match["label"] if match else ""
-        rest = (match["rest"] or "") if match else line
+        rest = (match["rest"] or "") if match else line.text
         who = next((who for who, name in SPEAKER_LABELS.items() if name == label), None)
+        if line.turn:
+            who, label = "user", SPEAKER_LABELS["user"]
         if who == "user" and section not in _ASKED:
             section = _section_of_words(rest)
         subject = Subject(
@@ -130,6 +245,7 @@ class _Splitter:
             origin="user" if who == "user" else "summary",
             is_file=bool(_PATH_LINE.fullmatch(label.partition(" (")[0])),
             prose=who is not None or not label,
+            turn=line.turn,
         )
         if subject.prose:
             return subject, sentences_of(one_line(rest))
@@ -141,33 +257,51 @@ class _Splitter:
     def _said(self, said: Said) -> list[Unit]:
         if said.who == "user":
             return self._asked(said)
-        text = said.text
-        if said.who == "assistant":
-            text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
-        parts = [part for line in lines_of(text) for part in sentences_of(line)]
         section: Section = "done" if said.who == "assistant" else "constraints"
-        return self._fresh(self._speaker(said, section), parts)
+        return self._fresh(self._speaker(said, section), self._talk.parts[said.position])
 
     def _asked(self, said: Said) -> list[Unit]:
-        """Return a user's message word for word, unless the same was said again later."""
+        """Return a user's message word for word, unless the same was said again later.
+
+        What is demanded or settled in it stands apart with the number of its turn, and what no
+        longer holds is left out.
+        """
         whole = one_line(said.text)
         if whole in self._lines:
             return []
         self._lines.add(whole)
-        lines = [one for line in said.text.splitlines() if (one := one_line(line))]
-        section = _section_of_words(whole) if said.position else "goal"
-        subject = self._speaker(said, section)
-        parts = [part for line in lines for part in word_for_word(line)]
+        parts = self._talk.parts[said.position]
         self._lines.update(parts)
-        return [Unit(part, subject, self._values(part), len(lines) > 1) for part in parts]
+        turn = self._talk.turns[said.position]
+        message = self._speaker(said, "goal")
+        demanded = self._speaker(said, "constraints", turn)
+        settled = self._speaker(said, "goal", turn)
+        in_lines = "\n" in said.text.strip()
+        units: list[Unit] = []
+        for part, demand in zip(parts, strengths(parts), strict=True):
+            place = self._talk.places[said.position], part
+            text = self._talk.holds.changed.get(place, part)
+            if text == GONE:
+                continue
+            subject, pin = message, int(demand)
+            if demand >= Strength.WISH:
+                subject = demanded
+            elif place in self._talk.holds.settled:
+                subject, pin = settled, Strength.HINT
+            elif place in self._talk.holds.ended or (not demand and is_small_talk(part)):
+                pin = _SMALL_TALK
+            own_line = in_lines and subject is message
+            units.append(Unit(text, subject, self._values(text), own_line, pin=pin))
+        return units
 
-    def _speaker(self, said: Said, section: Section) -> Subject:
+    def _speaker(self, said: Said, section: Section, turn: int = 0) -> Subject:
         return Subject(
             SPEAKER_LABELS[said.who],
             section=section,
             origin="assistant" if said.who == "assistant" else "user",
             position=said.position,
             prose=True,
+            turn=turn,
         )
 
     def _called(self, called: Called) -> list[Unit]:
@@ -265,8 +399,16 @@ class _Splitter:
         for text in texts:
             if text and text not in self._lines:
                 self._lines.add(text)
-                units.append(Unit(text, subject, self._values(text), on_own_line))
+                shown = self._holding(subject, text) if subject.prose else text
+                if shown != GONE:
+                    pin = _pin_in_note(subject, shown) if subject.origin == "user" else 0
+                    units.append(Unit(shown, subject, self._values(shown), on_own_line, pin=pin))
         return units
+
+    def _holding(self, subject: Subject, text: str) -> str:
+        """Return what is shown of a sentence after all that was said later."""
+        place = self._talk.places[subject.position] if subject.position >= 0 else -1
+        return self._talk.holds.changed.get((place, text), text)
 
 
 def _rows_of_piece(piece: str) -> list[str]:
@@ -280,13 +422,17 @@ def _rows_of_piece(piece: str) -> list[str]:
     return [first, *(f"{key} {other}" for other in others)]
 
 
-def is_limit(unit: Unit) -> bool:
-    """Say whether a unit sets a limit, or belongs to what does."""
-    return unit.subject.section == "constraints" or bool(_LIMITS.search(unit.text.casefold()))
+def _pin_in_note(subject: Subject, text: str) -> int:
+    """Return how early a user's sentence is chosen that an earlier note has."""
+    if not subject.prose or subject.label != SPEAKER_LABELS["user"]:
+        return 0
+    if subject.turn:
+        return max(strength(text), Strength.WISH)
+    return int(strength(text)) or (_SMALL_TALK if is_small_talk(text) else 0)
 
 
 def _section_of_words(text: str) -> Section:
-    return "constraints" if _LIMITS.search(text.casefold()) else "goal"
+    return "constraints" if strength(text) > Strength.HINT else "goal"
 
 
 def _section_of_heading(heading: str) -> Section:

@@ -42,6 +42,8 @@ class Subject:
         is_file: It is a file, or a call that is about one.
         prose: Units are sentences, not `attribute value` pieces.
         key: How `label` begins where rows of one list have it in common; the note shows it once.
+        turn: Number of the user's message in the conversation, where the note shows that in place
+            of `label`; 0 elsewhere.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Subject:
     is_file: bool = False
     prose: bool = False
     key: str = ""
+    turn: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +68,8 @@ class Unit:
         values: The values in `text`.
         on_own_line: Shown on a line of its own, as code and logs are.
         order: Place among all units, oldest first.
+        pin: Above 0 it is chosen before what is weighed, the highest first; below 0 its words are
+            worth next to nothing.
     """
 
     text: str
@@ -72,6 +77,7 @@ class Unit:
     values: tuple[str, ...] = ()
     on_own_line: bool = False
     order: int = 0
+    pin: int = 0
 
 
 def one_line(text: str) -> str:
