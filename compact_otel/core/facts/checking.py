@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from itertools import accumulate
 
 from compact_otel.core.facts.constraints import Strength
 from compact_otel.core.facts.fitting import fill
