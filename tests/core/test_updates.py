@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compact_otel.core.facts.updates import GONE, Line, standing, values_of
+from compact_otel.core.facts.kinds import values_of
+from compact_otel.core.facts.updates import GONE, Line, standing
 
 
 def heard(*messages):
