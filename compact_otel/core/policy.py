@@ -7,7 +7,8 @@ A history is divided into blocks, and every block falls into one of four groups:
 * *tool I/O*: the last `keep_tool_io_pairs` calls with their outputs;
 * the *remainder*, which a summary replaces.
 
-Where there is room, users' earlier messages stay, too: the first, then the newest.
+Where there is room, users' earlier messages stay, too: the first, then the newest of which all
+still holds.
 
 If the result would not fit, both counts are reduced step by step, down to one turn and one call.
 Everything is one pass over the blocks: a rescan per step or item would be quadratic.
@@ -15,13 +16,14 @@ Everything is one pass over the blocks: a rescan per step or item would be quadr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
 from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.facts import outdated
 from compact_otel.core.items import (
     Block,
     blocks,
@@ -267,7 +269,9 @@ def make_plan(
         wanted = max(SMALLEST_SUMMARY + frame_tokens, largest // 2)
         if removed > 0 and wanted <= largest and plan.kept_tokens + wanted <= target:
             room = min(target - plan.kept_tokens - wanted, int(target * _USERS_SHARE))
-            plan = _with_users(plan, ranked, min(room, policy.keep_user_tokens))
+            room = min(room, policy.keep_user_tokens)
+            if room:
+                plan = _with_users(plan, ranked, room, outdated(items))
             return replace(plan, summary_budget=min(largest, target - plan.kept_tokens))
     assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
     room = limits_.budget - plan.kept_tokens
@@ -344,8 +348,12 @@ def _keep(
     )
 
 
-def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int) -> Plan:
-    """Return a plan that also keeps users' messages: the first, then the newest that fit."""
+def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, stale: Collection[int]) -> Plan:
+    """Return a plan that also keeps users' messages: the first, then the newest that fit.
+
+    Where a user said otherwise later (`stale`) the summary says what holds: word for word the old
+    value would stand in the request as if it did.
+    """
     staying = set(plan.kept)
     said = [
         entry
@@ -355,7 +363,8 @@ def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int) -> Plan:
     added: list[int] = []
     left = room
     # The first one says what all this is for.
-    for entry in (*said[:1], *said[:0:-1]):
+    newest = (entry for entry in said[:0:-1] if entry.block.start not in stale)
+    for entry in (*said[:1], *newest):
         if entry.tokens <= left:
             left -= entry.tokens
             added += range(entry.block.start, entry.block.stop)

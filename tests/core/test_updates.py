@@ -191,7 +191,9 @@ def test_any_talk_is_followed_and_always_in_the_same_way(talk):
 def test_a_long_talk_full_of_changes_takes_linear_time():
     def seconds(turns):
         lines = [
-            Line(place, f"Actually, make that {place} units of the part on Monday for $3{place}.")
+            Line(
+                place, f"Actually, make that {place} units of part {turns} on Monday for $3{place}."
+            )
             for place in range(turns)
         ]
         started = time.perf_counter()

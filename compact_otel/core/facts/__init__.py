@@ -12,5 +12,6 @@
 from __future__ import annotations
 
 from compact_otel.core.facts.checking import Facts, Repaired, Verified
+from compact_otel.core.facts.splitting import outdated
 
-__all__ = ["Facts", "Repaired", "Verified"]
+__all__ = ["Facts", "Repaired", "Verified", "outdated"]

@@ -26,7 +26,7 @@ from compact_otel.core.types import Coverage, Summary, SummaryRequest
 LEDGER = "## Facts from the record"
 """The line between a summary's prose and what was put back."""
 
-# Share of the summary that may go to what users demanded, before all else.
+# Share of the summary that may go to what users demanded or settled, before all else.
 _PINNED_SHARE = 0.4
 # Share of the request that what users wrote may fill before anything else is weighed.
 _USER_SHARE = 0.25
@@ -320,8 +320,8 @@ def _owners(
 
 
 def _pinned(units: Iterable[Unit], budget: float) -> list[Unit]:
-    """Return what users demanded, as far as it fits: strongest first, then newest."""
-    pins = [unit for unit in units if unit.pin > Strength.HINT]
+    """Return what users demanded or settled, as far as it fits: strongest first, then newest."""
+    pins = [unit for unit in units if unit.pin > Strength.HINT or unit.subject.turn]
     pins.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
     chosen: list[Unit] = []
     for unit in pins:

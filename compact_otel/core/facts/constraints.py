@@ -114,7 +114,7 @@ def _english() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pa
         re.compile(rf"\b(?:{rules})"),
         re.compile(rf"\b(?:{one_of(cues.WISHES)})"),
         re.compile(orders),
-        re.compile(rf"\b(?:{one_of(cues.HINTS)})"),
+        re.compile(rf"\b(?:{one_of(cues.HINTS, cues.STANDS)})"),
     )
 
 
@@ -165,7 +165,8 @@ def _strength(sentence: str) -> Strength:
                 if rules.search(text) and not stories.search(text):
                     return Strength.RULE
         # In a language that is not known a sentence of a user is worth a hint, unless it is a word.
-        return max(found, Strength.HINT) if len(words) > 3 else found  # noqa: PLR2004
+        if len(words) > 3 and cues.ENGLISH.isdisjoint(words):  # noqa: PLR2004
+            return max(found, Strength.HINT)
     return found
 
 

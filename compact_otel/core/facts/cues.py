@@ -232,13 +232,17 @@ because of (?:my|our)
 (?:i|we) (?:absolutely |really )?(?:need|require) (?:an?|my|our) \w+ (?:\w+ )?(?:room|seat|
     meal|table|car|place|bed|floor|one|version|format|copy|invoice)
 budget | deadline | limit | maximum | minimum | willing to (?:pay|spend|wait)
+"""
+"""What may be a demand."""
+
+STANDS = r"""
 (?:current|next|remaining|open|pending|last|final|first) (?:task|step|goal|question|issue|
     item|phase|milestone|plan|point)s?\b
 (?:is|are) (?:still )?(?:done|finished|complete|completed|blocked|pending|failing|broken|
     missing|open)\b
 awaiting | waiting (?:on|for) | to-?do\b | (?:the|my|our) goal | goal: | steps? \d
 """
-"""What may be a demand, and where the work stands."""
+"""Where the work stands: what is on, what comes next, what is open."""
 
 PAST = words(
     """

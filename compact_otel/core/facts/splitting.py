@@ -50,6 +50,7 @@ TURN = re.compile(r"^\[(\d{1,6})\](?=:|$)")
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
 _SHORT_RESULT = 200
 _SMALL_TALK = -1
+_FEW_SENTENCES = 8
 _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
     ("constraint", "constraints"),
     ("goal", "goal"),
@@ -82,6 +83,19 @@ def split(request: SummaryRequest, vocabulary: Vocabulary) -> tuple[list[Unit], 
     for order, unit in enumerate(units):
         unit.order = order
     return units, staying
+
+
+def outdated(items: Sequence[object]) -> frozenset[int]:
+    """Return the positions of users' messages of which something holds no longer.
+
+    Those belong into a note, which says what holds in its place. A message that says much besides
+    is left out: word for word it is worth more.
+    """
+    said = [one for one in read(items) if isinstance(one, Said) and one.who == "user"]
+    parts = {one.position: _parts(one) for one in said}
+    lines = [Line(one.position, part) for one in said for part in parts[one.position]]
+    changed = {position for position, _ in standing(lines).changed}
+    return frozenset(one for one in changed if len(parts[one]) <= _FEW_SENTENCES)
 
 
 class _NoteLine(NamedTuple):
@@ -263,15 +277,15 @@ class _Splitter:
     def _asked(self, said: Said) -> list[Unit]:
         """Return a user's message word for word, unless the same was said again later.
 
-        What is demanded or settled in it stands apart with the number of its turn, and what no
+        What is demanded or settled in it stands apart with the number of its turn, once; what no
         longer holds is left out.
         """
         whole = one_line(said.text)
         if whole in self._lines:
             return []
-        self._lines.add(whole)
         parts = self._talk.parts[said.position]
-        self._lines.update(parts)
+        again = self._lines.intersection(parts)
+        self._lines.update(parts, (whole,))
         turn = self._talk.turns[said.position]
         message = self._speaker(said, "goal")
         demanded = self._speaker(said, "constraints", turn)
@@ -290,6 +304,8 @@ class _Splitter:
                 subject, pin = settled, Strength.HINT
             elif place in self._talk.holds.ended or (not demand and is_small_talk(part)):
                 pin = _SMALL_TALK
+            if part in again and subject is not message:
+                continue
             own_line = in_lines and subject is message
             units.append(Unit(text, subject, self._values(text), own_line, pin=pin))
         return units

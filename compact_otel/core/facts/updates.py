@@ -61,6 +61,7 @@ _CHANGE = in_any_language(cues.CHANGES)
 _ANNOUNCED = in_any_language(cues.ANNOUNCED)
 _TAKEN_BACK = in_any_language(cues.TAKEN_BACK)
 _LIFTED = in_any_language(cues.LIFTED)
+_STANDS = rf"\b(?:{one_of(cues.STANDS)})"
 _EVERYTHING = rf"\b(?:{one_of(cues.EVERYTHING)})\b"
 _PLAN = (
     r"\b(?:let's (?:instead |just |now )?(?!not\b|see\b|say\b|dig\b|talk\b|hear\b|plan\b|"
@@ -132,7 +133,8 @@ class Standing(NamedTuple):
 
     Attributes:
         changed: What is shown of lines that no longer hold as they were said; `GONE` for nothing.
-        settled: Lines that set an attribute or change what was said, as far as they hold.
+        settled: Lines that set an attribute, change what was said or say where the work stands, as
+            far as they hold.
         ended: Lines that only say what is off.
     """
 
@@ -212,7 +214,8 @@ class _Talk:
             return
         for name in one.scopes:
             self._set[name].append(one)
-        if one.scopes or (one.values and _speaks_of(_ANNOUNCED, one.low)) or _defines(one):
+        announced = bool(one.values) and _speaks_of(_ANNOUNCED, one.low)
+        if one.scopes or announced or _defines(one) or _speaks_of(_STANDS, one.low):
             self.settled[one.line.position, one.line.text] = None
         for kind in _kinds_of(one):
             self._kinds[kind].append(one)
