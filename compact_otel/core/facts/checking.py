@@ -194,7 +194,9 @@ class Facts:
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
         units = [unit for unit in self._known.units if unit.text and unit.text not in spoken]
-        for unit in _pinned(units, max_tokens * _PINNED_SHARE):
+        # What users settled is a fact like others: beside a text it comes in the order of facts.
+        settled = Strength.WISH if prose else Strength.HINT
+        for unit in _pinned(units, max_tokens * _PINNED_SHARE, settled):
             chooser.take(unit)
         allowed = self._users_share(max_tokens) - chooser.cost
         for unit in _users_words(units, allowed):
@@ -319,9 +321,15 @@ def _owners(
     return {value: names for value, names in owners.items() if names and value not in free}
 
 
-def _pinned(units: Iterable[Unit], budget: float) -> list[Unit]:
-    """Return what users demanded or settled, as far as it fits: strongest first, then newest."""
-    pins = [unit for unit in units if unit.pin > Strength.HINT or unit.subject.turn]
+def _pinned(units: Iterable[Unit], budget: float, settled: Strength) -> list[Unit]:
+    """Return what users demanded, as far as it fits: strongest first, then newest.
+
+    Args:
+        units: All there is.
+        budget: Tokens for it.
+        settled: What they settled or demanded, with its turn, has to be this strong.
+    """
+    pins = [unit for unit in units if unit.pin >= (settled if unit.subject.turn else Strength.WISH)]
     pins.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
     chosen: list[Unit] = []
     for unit in pins:
