@@ -26,8 +26,10 @@ from compact_otel.core.types import Coverage, Summary, SummaryRequest
 LEDGER = "## Facts from the record"
 """The line between a summary's prose and what was put back."""
 
-# Share of the summary that may go to what users demanded or settled, before all else.
+# Share of the summary that may go to what users demanded, before all else.
 _PINNED_SHARE = 0.4
+# And then to what they settled: values that they gave or changed, and where the work stands.
+_SETTLED_SHARE = 0.1
 # Share of the request that what users wrote may fill before anything else is weighed.
 _USER_SHARE = 0.25
 # And of the summary alone, where the rest of the request is large.
@@ -194,10 +196,14 @@ class Facts:
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
         units = [unit for unit in self._known.units if unit.text and unit.text not in spoken]
-        # What users settled is a fact like others: beside a text it comes in the order of facts.
-        settled = Strength.WISH if prose else Strength.HINT
-        for unit in _pinned(units, max_tokens * _PINNED_SHARE, settled):
+        for unit in _fitting(
+            [one for one in units if one.pin >= Strength.WISH], max_tokens * _PINNED_SHARE
+        ):
             chooser.take(unit)
+        if not prose:  # beside a text what users settled is a fact like others
+            settled = [one for one in units if one.pin == Strength.HINT and one.subject.turn]
+            for unit in _fitting(settled, max_tokens * _SETTLED_SHARE):
+                chooser.take(unit)
         allowed = self._users_share(max_tokens) - chooser.cost
         for unit in _users_words(units, allowed):
             chooser.take(unit)
@@ -321,18 +327,11 @@ def _owners(
     return {value: names for value, names in owners.items() if names and value not in free}
 
 
-def _pinned(units: Iterable[Unit], budget: float, settled: Strength) -> list[Unit]:
-    """Return what users demanded, as far as it fits: strongest first, then newest.
-
-    Args:
-        units: All there is.
-        budget: Tokens for it.
-        settled: What they settled or demanded, with its turn, has to be this strong.
-    """
-    pins = [unit for unit in units if unit.pin >= (settled if unit.subject.turn else Strength.WISH)]
-    pins.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
+def _fitting(units: list[Unit], budget: float) -> list[Unit]:
+    """Return as many units as fit: strongest first, then newest."""
+    units.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
     chosen: list[Unit] = []
-    for unit in pins:
+    for unit in units:
         if _cost(unit) <= budget:
             budget -= _cost(unit)
             chosen.append(unit)

@@ -164,8 +164,9 @@ def _strength(sentence: str) -> Strength:
             for rules, stories in _foreign():
                 if rules.search(text) and not stories.search(text):
                     return Strength.RULE
-        # In a language that is not known a sentence of a user is worth a hint, unless it is a word.
-        if len(words) > 3 and cues.ENGLISH.isdisjoint(words):  # noqa: PLR2004
+        # In a language that is not known, and in terse notes on a trade, a sentence of a user is
+        # worth a hint, unless it is a word.
+        if len(words) > 3:  # noqa: PLR2004
             return max(found, Strength.HINT)
     return found
 
