@@ -286,3 +286,36 @@ def test_reasoning_goes_with_its_call():
     items = [user(), reasoning(), call("a"), output("a"), answer(), call("b"), output("b"), user()]
     found = plan(items, 200, target=900, keep_recent_turns=1, keep_tool_io_pairs=1)
     assert found.dropped == (0, 1, 2, 3)
+
+
+def said(index, text):
+    return {**user(index), "content": text}
+
+
+def with_changes(*texts):
+    """Return a long talk in which a user says these things, and much else before."""
+    talked = [item for n in range(10) for item in (user(n), assistant(n))]
+    told = [item for n, text in enumerate(texts) for item in (said(n, text), assistant(n))]
+    return [*talked, *told, user(0), assistant(0)]
+
+
+def test_a_message_of_which_something_holds_no_longer_goes_into_the_summary():
+    items = with_changes("Book the hall for Monday.", "Nice weather.", "Make that Tuesday.")
+    made = plan(items, target=3600, keep_recent_turns=1, keep_tool_io_pairs=1)
+    texts = [items[position]["content"] for position in made.kept]
+    assert "Book the hall for Monday." not in texts
+    assert "Nice weather." in texts
+    assert "Make that Tuesday." in texts
+
+
+def test_the_first_message_stays_whatever_was_changed_in_it():
+    items = [said(0, "Book the hall for Monday."), *with_changes("Make that Tuesday.")]
+    made = plan(items, target=3600, keep_recent_turns=1, keep_tool_io_pairs=1)
+    assert made.kept[0] == 0
+
+
+def test_a_message_that_says_much_besides_stays_word_for_word():
+    letter = " ".join(f"Point {place} of it is as we said." for place in "abcdefghij")
+    items = with_changes(f"Book the hall for Monday. {letter}", "Make that Tuesday.")
+    made = plan(items, target=3600, keep_recent_turns=1, keep_tool_io_pairs=1)
+    assert any(letter in str(items[position]["content"]) for position in made.kept)

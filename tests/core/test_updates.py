@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -32,6 +35,8 @@ def heard(*messages):
         ("The codename is HERON-11.", "We renamed it, the codename is OSPREY-12."),
         ("Answers should be terse.", "I would rather have friendly answers."),
         ("Das Budget beträgt 500 Euro.", "Das Budget liegt jetzt bei 650 Euro."),
+        ("La reunión es el lunes.", "La reunión es ahora el martes."),
+        ("La livraison est prévue dimanche.", "Finalement, la livraison est prévue mardi."),
         ("We work on branch feat/login.", "We switched development to branch feat/oauth."),
     ],
 )
@@ -142,6 +147,37 @@ def test_the_newest_of_three_values_stands():
     assert "Thursday" in shown[-1]
 
 
+def test_two_values_that_one_message_changes_are_both_changed():
+    shown = heard(
+        "Two seats in business class for the trip, and 2 bags to check in.",
+        "Sorry, make it economy class for the trip, and 3 bags to check in.",
+    )
+    assert (
+        shown[0] == "Two seats in [now economy] class for the trip, and [now 3] bags to check in."
+    )
+
+
+def test_every_process_hears_the_same():
+    """A set of kinds is gone through by the process's hash seed."""
+    told = (
+        "from compact_otel.core.facts.updates import Line, standing\n"
+        "said = ['Fly on Monday at 9 am for $300, 2 bags, window seat, red tag.',"
+        " 'Sorry, make it Friday at 7 am for $200, 3 bags, aisle seat, blue tag.']\n"
+        "print(standing([Line(n, text) for n, text in enumerate(said)]).changed)"
+    )
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+    assert len(shown) == 1
+    assert b"[now " in shown.pop()
+
+
 def test_lines_that_set_or_change_something_are_settled():
     lines = [
         Line(0, "The deadline is 2027-03-01."),
@@ -149,6 +185,11 @@ def test_lines_that_set_or_change_something_are_settled():
         Line(2, "The deadline moved to 2027-04-15."),
     ]
     assert standing(lines).settled == {(2, "The deadline moved to 2027-04-15.")}
+
+
+def test_where_the_work_stands_is_settled():
+    lines = [Line(0, "The next step is the token refresh."), Line(1, "The sky is blue.")]
+    assert standing(lines).settled == {(0, lines[0].text)}
 
 
 def test_a_short_value_is_not_changed_inside_of_another():

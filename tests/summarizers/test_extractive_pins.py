@@ -108,6 +108,20 @@ def test_what_an_earlier_note_has_is_changed_as_well():
     assert "$900" not in second
 
 
+def test_a_demand_that_is_said_again_stands_once_with_its_last_turn():
+    text = summarise([user(f"Good morning. {BAN}"), user(f"As I said. {BAN}")])
+    assert PINNED.findall(text) == [("2", BAN)]
+
+
+def test_what_was_changed_stands_in_a_note_beside_many_messages_that_stay():
+    """Messages that stay took the room of what users said in the note, values included."""
+    kept = [user(f"Message {n} of many that stay word for word here.") for n in range(60)]
+    moved = "The launch moved to 9 May."
+    items = [user("The launch is on 3 May."), *chatter(20), user(moved), *chatter(20, 20)]
+    text = summarise(items, kept=kept, max_tokens=300)
+    assert moved in text
+
+
 def test_small_talk_gives_way_to_values():
     talk = [user("Good morning, thanks so much!"), user("What's the weather like over there?")]
     text = summarise([*talk, *chatter(12)], max_tokens=200)

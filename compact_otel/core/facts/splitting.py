@@ -301,7 +301,8 @@ class _Splitter:
             if demand >= Strength.WISH:
                 subject = demanded
             elif place in self._talk.holds.settled:
-                subject, pin = settled, Strength.HINT
+                changing = place in self._talk.holds.changing
+                subject, pin = settled, Strength.WISH if changing else Strength.HINT
             elif place in self._talk.holds.ended or (not demand and is_small_talk(part)):
                 pin = _SMALL_TALK
             if part in again and subject is not message:

@@ -135,11 +135,13 @@ class Standing(NamedTuple):
         changed: What is shown of lines that no longer hold as they were said; `GONE` for nothing.
         settled: Lines that set an attribute, change what was said or say where the work stands, as
             far as they hold.
+        changing: Those of them that changed what was said.
         ended: Lines that only say what is off.
     """
 
     changed: dict[tuple[int, str], str]
     settled: frozenset[tuple[int, str]]
+    changing: frozenset[tuple[int, str]]
     ended: frozenset[tuple[int, str]]
 
 
@@ -152,8 +154,13 @@ def standing(lines: Sequence[Line]) -> Standing:
     talk = _Talk()
     for message in _messages(lines):
         talk.hear(message)
-    settled = (place for place in talk.settled if talk.changed.get(place) != GONE)
-    return Standing(talk.changed, frozenset(settled), frozenset(talk.ended))
+    settled = [place for place in talk.settled if talk.changed.get(place) != GONE]
+    return Standing(
+        talk.changed,
+        frozenset(settled),
+        frozenset(place for place in settled if talk.settled[place]),
+        frozenset(talk.ended),
+    )
 
 
 def _speaks_of(form: str, low: str) -> bool:
@@ -187,7 +194,7 @@ class _Talk:
 
     def __init__(self) -> None:
         self.changed: dict[tuple[int, str], str] = {}
-        self.settled: dict[tuple[int, str], None] = {}
+        self.settled: dict[tuple[int, str], bool] = {}
         self.ended: set[tuple[int, str]] = set()
         self._set: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_RECENT))
         self._kinds: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_RECENT))
@@ -216,7 +223,7 @@ class _Talk:
             self._set[name].append(one)
         announced = bool(one.values) and _speaks_of(_ANNOUNCED, one.low)
         if one.scopes or announced or _defines(one) or _speaks_of(_STANDS, one.low):
-            self.settled[one.line.position, one.line.text] = None
+            self._settle(one, changing=False)
         for kind in _kinds_of(one):
             self._kinds[kind].append(one)
         if one.plan:
@@ -253,7 +260,7 @@ class _Talk:
     ) -> None:
         """Show the new value where the old one stood, or nothing if that was all there was."""
         now = [value for value in new.values if value.kind in kinds]
-        self.settled[new.line.position, new.line.text] = None
+        self._settle(new)
         stale = [
             value
             for value in old.values
@@ -261,6 +268,7 @@ class _Talk:
         ]
         alike = {value.kind for value in now}
         stale = [value for value in stale if value.kind in alike] or stale
+        stale = [value for value in stale if _is_the_one(value, stale, old, new)]
         if not stale or not now:
             return
         ignored = set(telling) | new.words
@@ -282,6 +290,11 @@ class _Talk:
             self._show(carrier, text)
         new.carriers = (*old.carriers, *new.carriers)[-_RECENT:]
         self._forget_echoes(old, new, stale, now[0])
+
+    def _settle(self, one: _Said, *, changing: bool = True) -> None:
+        """Note that a line says what holds, and whether it changed what was said before."""
+        place = one.line.position, one.line.text
+        self.settled[place] = self.settled.get(place, False) or changing
 
     def _forget_echoes(self, old: _Said, new: _Said, stale: Iterable[Value], now: Value) -> None:
         """Change what was said of a stale value since it was set, and before it was changed."""
@@ -307,14 +320,14 @@ class _Talk:
         cue = next((n for n, one in enumerate(message) if _pattern(_TAKEN_BACK).search(one.low)), 0)
         for one in message[cue:]:
             if one.plan or one.values:
-                self.settled[one.line.position, one.line.text] = None
+                self._settle(one, changing=False)
         holding = [plan for plan in self._plans if plan.text and not plan.plan <= fresh]
         if not _pattern(_EVERYTHING).search(whole):
             said = frozenset[str]().union(*(one.words for one in message[cue:]))
             holding = _meant(holding, said, message[0].line.position, named=not fresh)
         for one in message[cue:] if holding else ():
             if not one.low.endswith("?"):
-                self.settled[one.line.position, one.line.text] = None
+                self._settle(one)
         for plan in holding:
             stale = plan.plan - fresh
             head = plan.text[: plan.plan_at]
@@ -358,7 +371,7 @@ class _Talk:
             turned = bans != bool(_BANS.search(old.low)) or (lifted and by_ban)
             if turned and (shared >= _MANY or (lifted and len(old.words) == 1)):
                 self._show(old, GONE)
-                self.settled[new.line.position, new.line.text] = None
+                self._settle(new)
                 return
 
     def _show(self, one: _Said, text: str) -> None:
@@ -478,6 +491,17 @@ def _same_scope(name: str, old: _Said, new: _Said, scope: frozenset[str]) -> boo
         return True
     announced = _speaks_of(_CHANGE, new.low)
     return announced and len(earlier & scope) >= _HALF * min(len(earlier), len(scope))
+
+
+def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) -> bool:
+    """Say whether a value is what a new one replaces: alone of its kind, or before the same word.
+
+    "Two seats and 2 bags" has one that "make it 3 bags" means, and one that it does not.
+    """
+    if all(other.text == value.text for other in stale if other.kind == value.kind):
+        return True
+    behind = WORD.search(old.line.text, value.start + len(value.text))
+    return behind is not None and not new.words.isdisjoint(stems_in(behind[0].lower()))
 
 
 def _defines(one: _Said) -> bool:
