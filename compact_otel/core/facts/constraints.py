@@ -97,6 +97,11 @@ _CODE = re.compile(
 )
 
 
+_CJK_MARK = re.compile("[\u3040-\u9fff\uac00-\ud7a3]")
+_ORDERS = first_words(cues.ORDERS) | first_words(cues.LASTING_ORDERS)
+_ABSOLUTE = words("never always only don't dont do no")
+
+
 @cache
 def _english() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return the patterns for rules, wishes, orders and hints."""
@@ -145,9 +150,6 @@ def _cjk() -> re.Pattern[str]:
 def strength(sentence: str) -> Strength:
     """Say how much a sentence of a user demands, by its words alone."""
     return max(map(_strength, _SENTENCE.split(sentence[:_LONGEST])))
-
-
-_CJK_MARK = re.compile("[\u3040-\u9fff\uac00-\ud7a3]")
 
 
 def _strength(sentence: str) -> Strength:
@@ -255,10 +257,6 @@ def _english_strength(text: str, words: Sequence[str]) -> Strength:
     note = polite or (len(words) <= _NOTE and not words[0].endswith("ing"))
     hinted = hints.search(text) or (note and not cues.VERBS.intersection(words))
     return Strength.HINT if hinted else Strength.NONE
-
-
-_ORDERS = first_words(cues.ORDERS) | first_words(cues.LASTING_ORDERS)
-_ABSOLUTE = words("never always only don't dont do no")
 
 
 def _absolute(words: Sequence[str]) -> bool:

@@ -78,6 +78,44 @@ _BANS = re.compile(
 _COPULA = re.compile(r"\b(?:is|are|must|stays?|remains?|runs?|lives?|costs?|takes?)\b")
 
 
+# Shares of a line's words that another has to have in common with it to speak of the same: in
+# other languages, to mean it, to repeat it, and to turn it round without a word of change.
+_SOME, _HALF, _MOSTLY, _TURNED = 0.2, 0.5, 0.7, 0.7
+_MANY = 2
+"""Words that have to be the same in any case."""
+_SHORT = 3
+"""Characters of a code that may stand for something else."""
+_LITTLE = 3
+"""Words beside a value that are nothing to keep a line for."""
+_SOON = 6
+"""Items within which "scratch that" means what was said, whatever its words."""
+_UNSURE = re.compile(r"^if |\b(?:could|would|might|maybe|perhaps)\b")
+# A line that lifts by a "not" says: "you do not have to ...", "forget the ...".
+_LIFTING = re.compile(
+    r"\b(?:no longer|forget|ignore|drop|lift|waive|skip|disregard|never ?mind|scrap|relax|lifted|"
+    r"dropped|gone|void|waived|removed|obsolete|relaxed)\b|"
+    r"(?:\bnot|n't) (?:\w+ ){0,2}(?:need to|have to|matter|apply)"
+)
+_CLAUSE_END = re.compile(r"[;:\u2014](?=\s)")
+_LABEL_WORDS = 3
+_DEFINING = frozenset({"email", "url", "money", "date", "path", "ident", "version", "zone", "name"})
+_NUMBERS = {
+    word: str(number)
+    for number, word in enumerate(
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    )
+} | {"twelve": "12"}
+# What comes beside, or under a condition, changes nothing.
+_BESIDES = re.compile(
+    r"^(?:if|when|unless|in case) |\b(?:also|another|additional|as well|a second|separate(?:ly)?|"
+    r"a new (?:one|\w+ight|order|booking|reservation|ticket|request|trip|task))\b"
+)
+_BRIEF = 8
+"""Words of a change; who says more asks for something new."""
+_NEAR = 40
+"""Items within which a change that names nothing ("make that Tuesday") finds what it means."""
+
+
 @cache
 def _pattern(form: str) -> re.Pattern[str]:
     return re.compile(form)
@@ -402,28 +440,6 @@ def _meant(
     return [plans[-1]]
 
 
-_SOME = 0.2
-_SOON = 6
-"""Items within which "scratch that" means what was said, whatever its words."""
-
-_SHORT = 3
-_LITTLE = 3
-_MOSTLY = 0.7
-_HALF = 0.5
-_TURNED = 0.7
-_MANY = 2
-
-
-_UNSURE = re.compile(r"^if |\b(?:could|would|might|maybe|perhaps)\b")
-# A line that lifts by a "not" says: "you do not have to ...", "forget the ...".
-_LIFTING = re.compile(
-    r"\b(?:no longer|forget|ignore|drop|lift|waive|skip|disregard|never ?mind|scrap|relax|"
-    r"lifted|dropped|gone|"
-    r"void|waived|removed|obsolete|relaxed)\b|(?:\bnot|n't) (?:\w+ ){0,2}(?:need to|have to|"
-    r"matter|apply)"
-)
-
-
 def _kinds_of(one: _Said) -> Iterable[str]:
     """Return the kinds of its values, in order and each once."""
     return dict.fromkeys(value.kind for value in one.values)
@@ -477,10 +493,6 @@ def _clause(text: str, values: Sequence[Value]) -> str:
     return text[start:]
 
 
-_CLAUSE_END = re.compile(r"[;:\u2014](?=\s)")
-_LABEL_WORDS = 3
-
-
 def _same_scope(name: str, old: _Said, new: _Said, scope: frozenset[str]) -> bool:
     """Say whether two lines set the same attribute of the same thing."""
     kinds = BY_NAME[name].kinds
@@ -509,9 +521,6 @@ def _defines(one: _Said) -> bool:
     return any(value.kind in _DEFINING for value in one.values) and bool(_COPULA.search(one.low))
 
 
-_DEFINING = frozenset({"email", "url", "money", "date", "path", "ident", "version", "zone", "name"})
-
-
 def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
     """Say whether two lines have values of these kinds, and none that is the same."""
     before = [
@@ -526,14 +535,6 @@ def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
     ]
     same = any(one in other or other in one for one in before for other in after)
     return bool(before and after) and not same
-
-
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    )
-} | {"twelve": "12"}
 
 
 def _set_apart(kind: str, old: _Said, new: _Said) -> bool:
@@ -556,18 +557,6 @@ def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
     plain = new.low.isascii() and not _pattern(_ANNOUNCED).match(new.low)
     share = _HALF if plain else _SOME
     return len(about) <= _BRIEF and len(about & old.words) >= share * len(about)
-
-
-# What comes beside, or under a condition, changes nothing.
-_BESIDES = re.compile(
-    r"^(?:if|when|unless|in case) |\b(?:also|another|additional|as well|a second|separate(?:ly)?|"
-    r"a new (?:one|\w+ight|order|booking|reservation|ticket|request|trip|task))\b"
-)
-_BRIEF = 8
-"""Words of a change; who says more asks for something new."""
-
-_NEAR = 40
-"""Items within which a change that names nothing ("make that Tuesday") finds what it means."""
 
 
 def _is_restated(old: _Said, new: _Said) -> bool:
