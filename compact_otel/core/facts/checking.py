@@ -328,8 +328,13 @@ def _owners(
 
 
 def _fitting(units: list[Unit], budget: float) -> list[Unit]:
-    """Return as many units as fit: strongest first, then newest."""
-    units.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
+    """Return as many units as fit: strongest first, demands before the settled, then newest."""
+
+    def rank(unit: Unit) -> tuple[int, bool, int, int]:
+        subject = unit.subject
+        return -unit.pin, subject.section != "constraints", -subject.position, unit.order
+
+    units.sort(key=rank)
     chosen: list[Unit] = []
     for unit in units:
         if _cost(unit) <= budget:
