@@ -359,7 +359,7 @@ def test_one_that_fails_is_asked_for_each_compaction_and_not_for_each_call(soft,
 class Hanging(Summarizer):
     def summarize(self, request):
         self.requests.append(request)
-        time.sleep(1.0)
+        time.sleep(4.0)
         return "too late"
 
 
@@ -367,7 +367,7 @@ def test_one_that_hangs_is_waited_for_once_and_not_on_every_turn():
     config = CompactConfig(
         max_context_tokens=WINDOW,
         policy=CompactPolicy(hard_cap_buffer=0, summary_max_tokens=300),
-        summarizer=SummarizerConfig(timeout=0.2),
+        summarizer=SummarizerConfig(timeout=0.8),
         storage=StorageConfig(adapter="none"),
     )
     summarizer = Hanging()
