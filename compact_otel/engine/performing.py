@@ -54,6 +54,9 @@ PROVIDER = "the provider, asked to count"
 _LOOK = 0.2
 """Seconds after which whoever waits for a claim looks whether the other one still goes on."""
 
+_BESIDES = 0.5
+"""Seconds that whoever has a claim needs beside the summary; to give up before is to pay twice."""
+
 VERIFY_LIMIT = 5.0
 """Seconds that the facts of a summary may take. Those of 130,000 tokens take 0.2."""
 
@@ -137,7 +140,9 @@ class Performance:
                 return self._place_of_work_on_a_summary(effect)
             case Claim():
                 # As long as somebody else's summary may take.
-                return Place(apart=True, limit=config.summarizer.timeout + config.storage.timeout)
+                return Place(
+                    apart=True, limit=config.summarizer.timeout + _BESIDES + config.storage.timeout
+                )
             case LoadCheckpoints(anew=anew) if anew or not self._shared.known.has_read(
                 self._session_id
             ):
@@ -284,7 +289,8 @@ class Performance:
             self._session_id, self._blocked
         ):
             return False  # the one who has it runs in the very loop that waits for us
-        until = time.monotonic() + (self._shared.config.summarizer.timeout if patient else 0.0)
+        longest = self._shared.config.summarizer.timeout + _BESIDES
+        until = time.monotonic() + (longest if patient else 0.0)
         # A session may be forked, and runs without one are named by how they begin: those that are
         # not the same conversation do not wait for one another.
         had = self._claim_among_threads(f"{self._session_id} {key}", until)
