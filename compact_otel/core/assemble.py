@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from compact_otel.core import frame
 from compact_otel.core.settings import SummaryRole
-from compact_otel.core.types import Checkpoint, Cleared, Item
+from compact_otel.core.types import Checkpoint, Cleared, Item, Opaque
 
 T = TypeVar("T")
 
@@ -30,6 +30,8 @@ class View:
         place: The summary stands in front of what is kept from this index on; None: at the place of
             the first item it stands for.
         cleared: Tool outputs that a line stands for, ascending.
+        opaque: What stands in front of everything: the provider passes over all that precedes a
+            `compaction` item. None if there is none.
     """
 
     kept: Sequence[int]
@@ -37,6 +39,7 @@ class View:
     version: int = 0
     place: int | None = None
     cleared: tuple[Cleared, ...] = ()
+    opaque: Opaque | None = None
 
     def render(
         self,
@@ -46,7 +49,7 @@ class View:
         *,
         recall: bool = False,
     ) -> list[T]:
-        """Return the list to send, with `summary_message(content)` in its place.
+        """Return the list to send behind `opaque`, with `summary_message(content)` in its place.
 
         Args:
             items: The whole history.
@@ -68,6 +71,8 @@ class View:
 
     def as_in(self, earlier: View) -> int:
         """Return how many items stand at the beginning as they did in an earlier view."""
+        if self.opaque != earlier.opaque:
+            return 0
         lines, were = ({each.index: each.text for each in view.cleared} for view in (self, earlier))
         same = 0
         for now, then in zip(self.kept, earlier.kept, strict=False):
@@ -100,6 +105,7 @@ def replay(items: Sequence[object], checkpoint: Checkpoint) -> View:
         version=checkpoint.version,
         place=checkpoint.place,
         cleared=checkpoint.cleared,
+        opaque=checkpoint.opaque,
     )
 
 

@@ -117,8 +117,8 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
 def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
     """Make the next compaction ahead of time, for whoever is due first, here or elsewhere.
 
-    It is held and stored, but not put into force. Only the first summariser is asked: where it
-    fails it is asked again when the compaction is due.
+    It is held and stored, but not put into force. Only those are asked that take their time: where
+    they fail they are asked again when the compaction is due.
     """
     result = FlowResult(view=known_view(job), outcome="error")
     try:
@@ -135,7 +135,8 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
         to_do = None if will_do else planned(job, lean, state.limits.less(to_come))
         if not had or to_do is None or is_ready(job, view.version):
             return replace(result, view=view, outcome="noop")
-        done = yield from made(job, to_do, (0,), sent=view, note=False)
+        slow = [number for number in job.line if not job.writers[number].immediate]
+        done = yield from made(job, to_do, slow, sent=view, note=False)
         assert done.made.created is not None  # noqa: S101 - no note was asked for
         ahead = ahead_of(done, done.made.created)
         yield from _hold(replace(checkpoint_of(job, state, done), ahead=ahead))
@@ -149,12 +150,14 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
 
 def known_view(job: Job) -> View:
     """Return the history as the latest compaction of its beginning left it."""
-    checkpoint = job.memory.checkpoint(job.ledger, lambda found: _fits(job, found))
+    checkpoint = job.memory.checkpoint(job.ledger, lambda found: _fits(job, found), job.reads)
     return whole(job.items) if checkpoint is None else replay(job.items, checkpoint)
 
 
 def _fits(job: Job, checkpoint: Checkpoint) -> bool:
     """Say whether a compaction may be replayed over the history as it is now."""
+    if not job.reads(checkpoint):
+        return False
     # What must stay changes with the policy, with flags, and with who spoke last in a fork.
     try:
         verify(job.items, whole(job.items), replay(job.items, checkpoint), job.scale.policy)
@@ -319,7 +322,14 @@ def _cheapest(
             done = yield from _tried(cleared, job, state, leaner)
             if done is not None:
                 return done
-    return (yield from _fitting(job, state, lean))
+    try:
+        return (yield from _fitting(job, state, lean))
+    except InsufficientBudget:
+        if state.view.opaque is None:
+            raise
+    # A window that was learned may be too small for what the provider has sealed: begin anew.
+    anew = state.seen_as(whole(job.items))
+    return (yield from _cheapest(job, anew, (yield from _lean(anew))))
 
 
 def _fitting(
@@ -370,7 +380,7 @@ def _pays_too_late(job: Job, state: Measured, way: Compaction | Planned) -> bool
 def _attempts(job: Job) -> Generator[Effect, Any, Sequence[int]]:
     """Return which summarisers are asked: no model where compactions stopped helping."""
     if job.memory.short_lived < _PATIENCE:
-        return range(len(job.writers))
+        return job.line
     yield circuit_open()
     return [number for number, writer in enumerate(job.writers) if writer.immediate]
 

@@ -267,12 +267,18 @@ class Recollection:
     def _has_new(self, kind: str) -> bool:
         return any(item.get("type") == kind for item in self._new)
 
-    def checkpoint(self, ledger: Ledger, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+    def checkpoint(
+        self,
+        ledger: Ledger,
+        fits: Callable[[Checkpoint], bool],
+        reads: Callable[[Checkpoint], bool] = lambda _: True,
+    ) -> Checkpoint | None:
         """Return the compaction that covers the longest beginning of the history, if there is one.
 
         Args:
             ledger: All compactions.
-            fits: Says whether one may be replayed over the history as it is now.
+            fits: Says whether one may be replayed over the history as it is now, by this call.
+            reads: Says the part of that which another model may answer otherwise.
         """
         known, generation = self._known, ledger.generation  # before looking: others add to it
         if (
@@ -280,6 +286,7 @@ class Recollection:
             and known.generation == generation
             and self._grown
             and not self._has_new("compaction")
+            and (known.checkpoint is None or reads(known.checkpoint))
         ):
             # What is new lies behind all that the record speaks of, so it fits as it did. One that
             # covers more may be there, of a process that is further on, and be reached or fit only

@@ -10,6 +10,7 @@ from compact_otel.core import events
 from compact_otel.core.assemble import View
 from compact_otel.core.facts import Facts
 from compact_otel.core.history import History, Recollection
+from compact_otel.core.items import server_compacted
 from compact_otel.core.ledger import Ledger
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import (
@@ -30,10 +31,12 @@ class Writer:
     Attributes:
         name: What telemetry calls it.
         immediate: Whether it needs no model and no network, so nothing is gained by asking ahead.
+        native: Whether it is the provider's own compaction, whose result only the provider reads.
     """
 
     name: str
     immediate: bool = False
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Job:
         checks: How summaries are verified, None if they are used as they were written.
         compose: Returns the call with a view of some items as the request that the agent's model
             would send; None if that is not known, or not asked for.
+        native: Returns the client of that model, and a view of some items as a request to its
+            `responses.compact`; None if it cannot be asked.
     """
 
     items: Sequence[Item]
@@ -92,6 +97,22 @@ class Job:
     count: Callable[[View], Awaitable[int]] | None = None
     checks: Checks | None = None
     compose: Callable[[Sequence[Item], View], Mapping[str, Any]] | None = None
+    native: Callable[[Sequence[Item], View], tuple[Any, dict[str, Any]]] | None = None
+
+    @property
+    def line(self) -> Sequence[int]:
+        """The writers that may be asked, in their order.
+
+        A `compaction` item hides all that precedes it, so behind one that stands in the history
+        there can be no other.
+        """
+        native = self.native is not None and not server_compacted(self.items)
+        return [n for n, writer in enumerate(self.writers) if native or not writer.native]
+
+    def reads(self, checkpoint: Checkpoint) -> bool:
+        """Say whether the call's model can read what stands for the items."""
+        opaque = checkpoint.opaque
+        return opaque is None or opaque.reader == self.scale.call.reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,19 @@ from compact_otel.core.facts import Facts, Repaired, Verified
 from compact_otel.core.items import is_protected, label_of
 from compact_otel.core.job import Effect, Job, Summarize, VerifyFacts
 from compact_otel.core.measure import Measured
-from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, keep_all, make_plan
+from compact_otel.core.policy import SMALLEST_SUMMARY, Limits, Plan, aim, keep_all, make_plan
 from compact_otel.core.summary import Made, ask, is_usage, usable
-from compact_otel.core.types import Checkpoint, Summary, SummaryRequest, Usage
+from compact_otel.core.types import Checkpoint, Opaque, Summary, SummaryRequest, Usage
 from compact_otel.core.verify import verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What stays and what goes of a call, as indices, and the summary's tokens at most."""
+    """What stays and what goes of a call, as indices, and the summary's tokens at most.
+
+    `room` are the tokens for what the provider seals, with the summary beside it. Nobody can tell
+    the provider how long that may be, so it may miss the target by half of the way to the trigger.
+    """
 
     state: Measured
     plan: Plan
@@ -38,6 +42,7 @@ class Planned:
     dropped: tuple[int, ...]
     place: int | None
     frame_tokens: int
+    room: int
 
     @property
     def view(self) -> View:
@@ -47,6 +52,7 @@ class Planned:
             kept=self.kept,
             place=self.place,
             cleared=tuple(entry for entry in self.state.view.cleared if entry.index in staying),
+            opaque=self.state.view.opaque,
         )
 
     @property
@@ -95,13 +101,16 @@ def planned(job: Job, state: Measured, limits: Limits, *, to_none: bool = False)
         job.scale.policy,
         limits,
         trigger=job.trigger,
-        fixed_tokens=state.fixed.total,
+        fixed_tokens=state.fixed.total + state.opaque_tokens,
         frame_tokens=frame_tokens,
         previous_tokens=state.summary_tokens,
         to_none=to_none,
     )
     if plan is None:
         return None
+    target = aim(job.scale.policy, limits, job.trigger, state.total)
+    most = target + (state.limits.trigger - state.limits.target) // 2
+    spare = min(most - plan.kept_tokens, (state.total - plan.kept_tokens) // 2)
     return Planned(
         state=state,
         plan=plan,
@@ -109,6 +118,7 @@ def planned(job: Job, state: Measured, limits: Limits, *, to_none: bool = False)
         dropped=tuple(view.kept[position] for position in plan.dropped),
         place=None if plan.place is None else (*view.kept, len(job.items))[plan.place],
         frame_tokens=frame_tokens,
+        room=max(plan.summary_budget, spare) + state.opaque_tokens,
     )
 
 
@@ -125,7 +135,7 @@ def cleared(job: Job, state: Measured, lean: Measured) -> Compaction:
     items = [job.items[index] for index in view.kept]
     tokens = [lean.item_tokens[index] for index in view.kept]
     return Compaction(
-        plan=keep_all(items, tokens, policy, fixed_tokens=lean.fixed.total),
+        plan=keep_all(items, tokens, policy, fixed_tokens=lean.fixed.total + lean.opaque_tokens),
         after=lean,
         made=Made(
             text=view.summary, version=view.version, id=job.new_id(), created=None, planned=True
@@ -160,17 +170,19 @@ def made(
         frame_tokens=to_do.frame_tokens,
         note=job.note,
     )
-    request = replace(request, prefix=_prefix(job, sent, to_do.dropped))
-    source = sum(state.item_tokens[index] for index in to_do.dropped)
+    request = replace(request, prefix=_prefix(job, sent, to_do.dropped), native=_native(job, to_do))
     instead: events.FailureFallback = "policy_pruning" if note else "passthrough"
-    summary = yield from _summary(
-        job, request, version, source_tokens=source, attempts=attempts, instead=instead
-    )
+    summary = yield from _summary(job, to_do, request, version, attempts=attempts, instead=instead)
     if summary is None:
         if not note:
             raise SummaryError("no summariser gave a summary", reason="empty")
         summary = Made.note(request, version, job.new_id())
-    view = replace(to_do.view, summary=summary.text, version=summary.version)
+    view = replace(
+        to_do.view,
+        summary=summary.text,
+        version=summary.version,
+        opaque=summary.opaque or state.view.opaque,
+    )
     after = state.seen_as(view)
     verify(job.items, state.view, view, job.scale.policy)
     check_size(state, after)
@@ -188,32 +200,52 @@ def _prefix(job: Job, view: View, dropped: Sequence[int]) -> Callable[[], Mappin
     return lambda: compose(items, beginning)
 
 
+def _native(job: Job, to_do: Planned) -> Callable[[], tuple[Any, dict[str, Any]]] | None:
+    """Return what gives the request to compact what goes and all that stands for earlier items."""
+    ask_native, items, view = job.native, job.items, to_do.state.view
+    if ask_native is None:
+        return None
+    gone = set(to_do.dropped)
+    going = replace(
+        view,
+        kept=to_do.dropped,  # whole blocks, so they are a legal request by themselves
+        cleared=tuple(entry for entry in view.cleared if entry.index in gone),
+    )
+    return lambda: ask_native(items, going)
+
+
 def _summary(
     job: Job,
+    to_do: Planned,
     request: SummaryRequest,
     version: int,
     *,
-    source_tokens: int,
     attempts: Sequence[int],
     instead: events.FailureFallback,
 ) -> Generator[Effect, Any, Made | None]:
     """Get a summary that can be used, None if nobody gives one and `instead` is to be done."""
-    ident = job.new_id()
+    ident, state = job.new_id(), to_do.state
+    source_tokens = sum(state.item_tokens[index] for index in to_do.dropped)
     asked = attempts if request.max_tokens >= SMALLEST_SUMMARY else ()
-    facts = Facts(request)
+    all_facts = Facts(request)
     in_vain: Usage | None = None
     for attempt in asked:
         prose = _prose_of(job, request, attempt)
         try:
             summary = usable((yield Summarize(prose, attempt)), prose)
+            beside = _beside(job, request, summary)
+            opaque = _opaque(to_do, summary, beside.max_tokens) if summary.opaque else None
         except Exception as error:  # noqa: BLE001 - a user's summariser may raise anything
             in_vain = _together(in_vain, _cost_of(error))
             last = attempt == asked[-1]
-            yield failure("summarize", error, instead if last else "extractive")
+            yield failure("summarize", error, instead if last else _behind(job, attempt))
             continue
+        facts = all_facts if opaque is None else Facts(beside)
         summary = yield from _verified(job, facts, prose, attempt, summary)
         coverage = summary.coverage if isinstance(summary, Verified) else None
         tokens = request.count_text(summary.text)
+        if opaque is not None:
+            tokens += state.scale.calibrated(opaque.tokens)
         created = events.SummaryCreated(
             summary_id=ident,
             version=version,
@@ -232,10 +264,54 @@ def _summary(
             version=version,
             id=ident,
             created=created,
-            planned=attempt == 0,
+            planned=attempt == job.line[0],
             coverage=coverage,
+            opaque=opaque,
         )
     return None
+
+
+def _behind(job: Job, attempt: int) -> events.FailureFallback:
+    """Return what telemetry calls it that the writer behind one is asked."""
+    return "extractive" if job.writers[attempt + 1].immediate else "retry_model"
+
+
+def _beside(job: Job, request: SummaryRequest, summary: Summary) -> SummaryRequest:
+    """Return the request for the text that stands beside what the provider has sealed."""
+    share = 0.0 if job.checks is None else job.checks.ledger_pct
+    least = max(SMALLEST_SUMMARY, request.count_text(summary.text))
+    return replace(request, max_tokens=max(least, int(request.max_tokens * share)))
+
+
+def _opaque(to_do: Planned, summary: Summary, beside: int) -> Opaque:
+    """Return what the provider has sealed, with what it costs.
+
+    Raises:
+        SummaryError: If it is of another form, or has no room with so many tokens beside it.
+        Exception: Whatever the estimator raises.
+    """
+    scale, usage = to_do.state.scale, summary.usage
+    try:
+        opaque = Opaque(items=summary.opaque, tokens=0, reader=scale.call.reader or "")
+    except (TypeError, ValueError) as error:
+        raise SummaryError("no compaction came back", reason="malformed", usage=usage) from error
+    # One by one: whether the provider counts what stands in front of a compaction item, its own
+    # output included, is not documented, and too many are safer than too few.
+    said, sealed = 0, 0 if usage is None else usage.output_tokens
+    for item in opaque.items:
+        (tokens,) = scale.items([item])
+        if item.get("type") == "compaction":
+            sealed = max(sealed, tokens)
+        else:
+            said += tokens
+    size = scale.calibrated(said + sealed) + to_do.frame_tokens + beside
+    if size > to_do.room:
+        raise SummaryError(
+            f"what came back has {size} tokens, there is room for {to_do.room}",
+            reason="too_long",
+            usage=usage,
+        )
+    return replace(opaque, tokens=said + sealed)
 
 
 def _cost_of(error: Exception) -> Usage | None:
@@ -266,7 +342,8 @@ def _verified(
     try:
         best = _repaired((yield VerifyFacts(facts, summary.text, floor)), summary)
         complete = best.coverage.facts_after == best.coverage.facts
-        if complete or best.coverage.before >= floor or job.writers[attempt].immediate:
+        final = bool(summary.opaque) or job.writers[attempt].immediate
+        if complete or best.coverage.before >= floor or final:
             return best
         too_little = SummaryError(_LEFT_OUT, reason="low_coverage")
         yield failure("verify", too_little, "retry_facts", _LEFT_OUT)
@@ -384,6 +461,7 @@ def checkpoint_of(job: Job, before: Measured, result: Compaction) -> Checkpoint:
         model=job.scale.call.model,
         place=view.place,
         cleared=view.cleared,
+        opaque=view.opaque,
     )
 
 

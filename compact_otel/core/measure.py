@@ -173,7 +173,8 @@ class Measured:
         summary = 0 if view.summary is None else scale.counted_summary(view.version, view.summary)
         is_whole = len(view.kept) == len(counts)  # as nearly always
         kept = counts if is_whole else map(counts.__getitem__, view.kept)
-        counted = fixed.total + summary + sum(kept)
+        opaque = 0 if view.opaque is None else view.opaque.tokens
+        counted = fixed.total + opaque + summary + sum(kept)
         counted += sum(entry.tokens - counts[entry.index] for entry in view.cleared)
         if truth is not None:
             scale = replace(scale, factor=factor(counted, truth, scale.factor))
@@ -219,9 +220,16 @@ class Measured:
         )
 
     @property
+    def opaque_tokens(self) -> int:
+        """Tokens of what the provider has sealed."""
+        opaque = self.view.opaque
+        return 0 if opaque is None else self.scale.calibrated(opaque.tokens)
+
+    @property
     def length(self) -> int:
         """How many messages go out."""
-        return len(self.view.kept) + (self.view.summary is not None)
+        opaque = () if self.view.opaque is None else self.view.opaque.items
+        return len(opaque) + len(self.view.kept) + (self.view.summary is not None)
 
     def estimate(
         self, phase: Literal["before", "after"], heard: Heard | None = None

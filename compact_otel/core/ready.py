@@ -25,7 +25,7 @@ def ready(job: Job, state: Measured) -> Compaction | None:
 
     The history may have been edited since, or have grown by more than was foreseen.
     """
-    found = job.ready.find(job.memory.keys, lambda checkpoint: checkpoint.ahead is not None)
+    found = job.ready.find(job.memory.keys, job.reads)
     if found is None or found.ahead is None:
         return None
     view = replay(job.items, found)
@@ -57,7 +57,7 @@ def ready(job: Job, state: Measured) -> Compaction | None:
 
 def is_ready(job: Job, version: int) -> bool:
     """Say whether something of a later number than `version` is held for a history."""
-    found = job.ready.find(job.memory.keys, lambda checkpoint: checkpoint.ahead is not None)
+    found = job.ready.find(job.memory.keys, job.reads)
     return found is not None and found.version > version
 
 

@@ -13,7 +13,7 @@ from compact_otel.core.errors import SummaryError
 from compact_otel.core.events import SummaryCreated
 from compact_otel.core.measure import Measured
 from compact_otel.core.policy import Plan
-from compact_otel.core.types import Coverage, Item, Summary, SummaryRequest, Usage
+from compact_otel.core.types import Coverage, Item, Opaque, Summary, SummaryRequest, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Made:
             as it was.
         planned: Whether the summariser that was to write it did.
         coverage: What it holds of the facts of what goes, None if that was not looked at.
+        opaque: What it stands beside from now on; None if that is what it stood beside before.
     """
 
     text: str | None
@@ -36,6 +37,7 @@ class Made:
     created: SummaryCreated | None
     planned: bool
     coverage: Coverage | None = None
+    opaque: Opaque | None = None
 
     @classmethod
     def note(cls, request: SummaryRequest, version: int, ident: str) -> Made:
@@ -113,6 +115,8 @@ def usable(answer: Any, request: SummaryRequest) -> Summary:
         not isinstance(summary, Summary)
         or not isinstance(summary.text, str)
         or not isinstance(summary.model, str | None)
+        or not isinstance(summary.opaque, tuple)
+        or (summary.opaque and request.native is None)
         or not is_usage(summary.usage)
     ):
         kind = type(answer).__name__

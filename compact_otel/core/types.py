@@ -93,6 +93,8 @@ class CallContext:
             beyond the next user message. None if it is not set.
         agent: Name of the agent, None if unknown.
         conversation: Session id or trace group id, None if unknown; never made up.
+        reader: Who can read what the provider has sealed for this call (model and server); None if
+            nobody can.
     """
 
     model: str | None = None
@@ -105,6 +107,7 @@ class CallContext:
     reasoning_context: str | None = None
     agent: str | None = None
     conversation: str | None = None
+    reader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,9 @@ class SummaryRequest:
         turns_before: Users' messages in front of the first of `items`, as far as that is known.
         kept_after: For each of `kept`, how many of `items` stood in front of it; all of them where
             nothing is said.
+        native: Returns the client of the agent's model, and the items that go with all that stands
+            for earlier ones, as a request to its `responses.compact`. None where the provider does
+            not compact, or what it seals could not be read.
     """
 
     items: Sequence[Item]
@@ -211,6 +217,7 @@ class SummaryRequest:
     prefix: Callable[[], Mapping[str, Any]] | None = None
     turns_before: int = 0
     kept_after: Sequence[int] = ()
+    native: Callable[[], tuple[Any, dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +228,54 @@ class Summary:
         text: The summary, without the frame that compact_otel puts around it.
         model: The model that wrote it, None if no model was asked.
         usage: What it cost, with all that was asked in vain before it; None if that is not known.
+        opaque: What stands for the items beside the text, as only the provider can read it: the
+            output of its `responses.compact`. Only for a request with `native`.
     """
 
     text: str
     _: KW_ONLY
     model: str | None = None
     usage: Usage | None = None
+    opaque: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opaque:
+    """What a provider made of the beginning of a history, to be sent back to it as it is.
+
+    Attributes:
+        items: Users' messages and a `compaction` item, in the order in which they came.
+        tokens: What they cost, as the estimator counts.
+        reader: Who can read them, as in `CallContext`.
+
+    Raises:
+        TypeError, ValueError: If that is impossible.
+    """
+
+    items: tuple[Item, ...]
+    tokens: int
+    reader: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reader, str) or not _is_int(self.tokens) or self.tokens < 0:
+            raise TypeError("not a record of what a provider sealed")
+        if not all(isinstance(item, Mapping) for item in self.items):
+            raise TypeError("need mappings in what a provider sealed")
+        sealed = [item for item in self.items if item.get("type") == "compaction"]
+        said = [item for item in self.items if item.get("type") == "message"]
+        if not sealed or len(sealed) + len(said) < len(self.items):
+            raise ValueError("need messages and a compaction in what a provider sealed")
+        if not all(isinstance(item.get("encrypted_content"), str) for item in sealed):
+            raise TypeError("need the encrypted content of a compaction")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Opaque:
+        """Read what `asdict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: If the data is not such a record.
+        """
+        return cls(**{**data, "items": tuple(data["items"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +400,7 @@ class Checkpoint:
         place: The summary stands in front of what is kept from this index on; None: at the place of
             the first item it stands for.
         cleared: Tool outputs below `covered` that a line stands for, ascending.
+        opaque: What stands for the rest beside the summary, None if that is all.
     """
 
     key: str
@@ -366,6 +416,7 @@ class Checkpoint:
     ahead: Ahead | None = None
     place: int | None = None
     cleared: tuple[Cleared, ...] = ()
+    opaque: Opaque | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data; `from_dict` reads it back."""
@@ -378,15 +429,21 @@ class Checkpoint:
         Raises:
             KeyError, TypeError, ValueError: If the data is not such a record.
         """
-        later = ("ahead", "place", "cleared")  # records of a first version have none of these
+        later = (
+            "ahead",
+            "place",
+            "cleared",
+            "opaque",
+        )  # records of a first version have none of these
         values = {name: data[name] for name in cls.__slots__ if name not in later}
-        ahead = data.get("ahead")
+        ahead, opaque = data.get("ahead"), data.get("opaque")
         cleared = tuple(Cleared.from_dict(entry) for entry in data.get("cleared", ()))
         record = cls(
             **values,
             ahead=None if ahead is None else Ahead.from_dict(ahead),
             place=data.get("place"),
             cleared=cleared,
+            opaque=None if opaque is None else Opaque.from_dict(opaque),
         )
         kept = tuple(record.kept)
         texts = (
@@ -463,7 +520,8 @@ class CompactResult:
 
     Attributes:
         messages: The history to send: the given objects in their order, at most one summary
-            instead of what was dropped, and copies of tool outputs that were cleared. Of the kind
+            instead of what was dropped, behind what the provider has sealed of it if it has, and
+            copies of tool outputs that were cleared. Of the kind
             that was given (items or `Message`). In mode `observe` the history as it came, while the
             other fields say what would have been.
         outcome: `skipped` (unchanged), `replayed` (an earlier compaction applied again),

@@ -24,7 +24,14 @@ def verify(items: Sequence[Item], before: View, after: View, policy: CompactPoli
     Raises:
         VerificationError: With the name of the rule and a position.
     """
-    for rule in (_in_order, _pinned_stay, _cleared_outputs, _no_torn_blocks, _one_summary):
+    for rule in (
+        _in_order,
+        _pinned_stay,
+        _sealed_stays,
+        _cleared_outputs,
+        _no_torn_blocks,
+        _one_summary,
+    ):
         rule(items, before, after, policy)
 
 
@@ -42,6 +49,12 @@ def _pinned_stay(items: Sequence[Item], before: View, after: View, policy: Compa
     lost = dropped & must_stay(items, policy)
     if lost:
         raise VerificationError(f"the item at {min(lost)} may not be dropped, and was")
+
+
+def _sealed_stays(items: Sequence[Item], before: View, after: View, policy: CompactPolicy) -> None:  # noqa: ARG001 - one signature for all rules
+    """What only the provider can read is replaced by the provider or stays: no text can tell it."""
+    if before.opaque is not None and after.opaque is None:
+        raise VerificationError("what the provider has sealed was dropped")
 
 
 def _cleared_outputs(

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from compact_otel.core.errors import (
     VerificationError,
 )
 from compact_otel.core.settings import CompactPolicy
-from compact_otel.core.types import Checkpoint, FixedTokens, Message, Window
+from compact_otel.core.types import Checkpoint, FixedTokens, Message, Opaque, Window
 
 RECORD = Checkpoint(
     key="k",
@@ -27,9 +28,18 @@ RECORD = Checkpoint(
 )
 
 
+SEALED = Opaque(
+    items=({"type": "message", "content": "x"}, {"type": "compaction", "encrypted_content": "y"}),
+    tokens=7,
+    reader="m at here",
+)
+
+
 def test_a_checkpoint_survives_json():
     data = json.loads(json.dumps(RECORD.as_dict()))
     assert Checkpoint.from_dict(data) == RECORD
+    record = replace(RECORD, opaque=SEALED)
+    assert Checkpoint.from_dict(json.loads(json.dumps(record.as_dict()))) == record
     assert Checkpoint.from_dict({**data, "model": "m", "later_field": 1}).model == "m"
 
 
@@ -58,6 +68,13 @@ def test_a_checkpoint_survives_json():
         {"kept": [-1, 0]},
         {"kept": [0, 5]},
         {"kept": ["0"]},
+        {"opaque": {**asdict(SEALED), "items": []}},
+        {"opaque": {**asdict(SEALED), "items": ["text"]}},
+        {"opaque": {**asdict(SEALED), "items": [{"type": "compaction"}]}},
+        {"opaque": {**asdict(SEALED), "items": [*SEALED.items, {"type": "function_call"}]}},
+        {"opaque": {**asdict(SEALED), "tokens": -1}},
+        {"opaque": {**asdict(SEALED), "reader": None}},
+        {"opaque": {"items": SEALED.items}},
     ],
 )
 def test_what_is_no_checkpoint_is_refused(change):

@@ -1,10 +1,13 @@
 """Each invariant is broken once, on purpose, and the break is found."""
 
+from dataclasses import replace
+
 import pytest
 
 from compact_otel.core.assemble import View, summary_item, whole
 from compact_otel.core.errors import VerificationError
 from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import Opaque
 from compact_otel.core.verify import verify
 from tests.histories import (
     answer,
@@ -51,6 +54,15 @@ def test_an_item_that_was_dropped_before_may_not_come_back():
     before = View(kept=(1, 2), summary="s", version=1)
     with pytest.raises(VerificationError, match="came back"):
         check(items, [0, 2], before=before)
+
+
+def test_what_a_provider_has_sealed_is_replaced_or_stays():
+    items = [user(), assistant(), user()]
+    sealed = Opaque(items=({"type": "compaction", "encrypted_content": "x"},), tokens=1, reader="m")
+    before = View(kept=(1, 2), summary="s", version=1, opaque=sealed)
+    with pytest.raises(VerificationError, match="sealed was dropped"):
+        check(items, [2], before=before)
+    verify(items, before, replace(before, kept=(2,)), CompactPolicy())
 
 
 def test_a_result_without_a_summary_is_none():
