@@ -73,6 +73,9 @@ class SummarizerConfig:
         shape: `transcript` quotes what goes as data, to any model. `prefix` asks the agent's own
             model behind the agent's own call, which the provider has in its prompt cache; where
             that cannot be done it is a transcript.
+        native: Whether the provider's own `responses.compact` is asked first, for calls of an
+            `OpenAIResponsesModel`, through the agent's own client. What it answers only the same
+            model at the same server can read. Nobody asks it where a `summarizer` is handed over.
         timeout: Seconds after which the next summariser in line is asked. One that hung is left
             out for a minute.
         verify: Whether what a summariser wrote is held against the facts of what goes, and what is
@@ -87,6 +90,7 @@ class SummarizerConfig:
     fallback_models: tuple[str, ...] = ()
     api: Literal["responses", "chat"] = "responses"
     shape: Literal["transcript", "prefix"] = "transcript"
+    native: bool = False
     timeout: float = 60.0
     verify: bool = True
     facts_floor: float = 0.5
@@ -102,8 +106,10 @@ class SummarizerConfig:
                 "got 'chat': use the shape transcript"
             )
         _seconds("summarizer.timeout", self.timeout)
-        if not isinstance(self.verify, bool):
-            raise ConfigError(f"need true or false in `summarizer.verify`, got {self.verify!r}")
+        for name in ("native", "verify"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ConfigError(f"need true or false in `summarizer.{name}`, got {value!r}")
         _share("summarizer.facts_floor", self.facts_floor, most=1.0)
         _share("summarizer.ledger_pct", self.ledger_pct, most=0.9)
 

@@ -25,6 +25,7 @@ from compact_otel.manager import CompactManager
 from compact_otel.model_call import (
     NOT_IN_HAND,
     ModelCall,
+    compacter,
     composer,
     context_of,
     counter,
@@ -97,6 +98,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         on_insufficient=manager.config.on_insufficient_budget,
         count=counter(call, flag) if manager.config.estimator.exact else None,
         compose=composer(call, flag),
+        native=compacter(call, flag) if manager.config.summarizer.native else None,
     )
     if reason in NOT_IN_HAND or manager.config.mode == "observe":
         return Prepared(call.unmarked(flag))

@@ -114,6 +114,7 @@ class CompactManager:
         on_insufficient: OnInsufficient = "raise",
         count: Callable[[list[Any]], Awaitable[int]] | None = None,
         compose: Callable[[list[Any]], Mapping[str, Any]] | None = None,
+        native: Callable[[list[Any]], tuple[Any, dict[str, Any]]] | None = None,
     ) -> CompactResult:
         """Return what the next model call should send, without blocking the event loop.
 
@@ -128,6 +129,8 @@ class CompactManager:
                 counts them; asked near the trigger if `estimator.exact` is set.
             compose: Returns the call with the messages it is given as a request of the Responses
                 API; for a summariser that asks behind it.
+            native: Returns the client of the call, and the messages it is given as a request to its
+                `responses.compact`; asked first if `summarizer.native` is set.
 
         Raises:
             InsufficientBudget: If what must stay is over the budget, unless told otherwise.
@@ -142,6 +145,7 @@ class CompactManager:
                 on_insufficient=on_insufficient,
                 count=count,
                 compose=compose,
+                native=native,
             )
         )
 

@@ -169,7 +169,23 @@ def context_of(call: ModelCall) -> CallContext:
         reasoning_context=reasoning if isinstance(reasoning, str) else None,
         agent=agent,
         conversation=current_session_id() or group,
+        reader=_reader(model),
     )
+
+
+def _reader(model: Any) -> str | None:
+    """Name who can read what was sealed for a model: the same model at the same server."""
+    name, url = getattr(model, "model", None), _url(getattr(model, "_client", None))
+    if not is_a(model, "OpenAIResponsesModel") or not isinstance(name, str) or url is None:
+        return None
+    return f"{name} at {url}"
+
+
+def _url(client: Any) -> str | None:
+    """Return a client's address without what may be secret in it."""
+    url = getattr(client, "base_url", None)
+    host, path = getattr(url, "netloc", None), getattr(url, "path", None)
+    return f"{host.decode()}{path}" if isinstance(host, bytes) else None
 
 
 def tool_item(tool: Any) -> Item:
@@ -244,6 +260,36 @@ def composer(call: ModelCall, flag: str) -> Callable[[list[Any]], dict[str, Any]
         return request
 
     return compose
+
+
+# What both `responses.create` and `responses.compact` take.
+_COMPACTED = ("model", "input", "instructions", "extra_headers", "extra_query")
+
+
+def compacter(
+    call: ModelCall, flag: str
+) -> Callable[[list[Any]], tuple[Any, dict[str, Any]]] | None:
+    """Return what gives the client of a call, and other items as a request to its compaction.
+
+    The client is the agent's own, as nobody else can read what the provider seals: a client with
+    another address or key would bring an item that the next call is refused for.
+
+    Args:
+        call: The call.
+        flag: The mark of protected items, which no provider knows.
+    """
+    compose, model = composer(call, flag), call.model
+    client_of = getattr(model, "_get_client", None)
+    if compose is None or client_of is None or _reader(model) is None or call.argument("prompt"):
+        return None
+
+    def compact(items: list[Any]) -> tuple[Any, dict[str, Any]]:
+        request = compose(items)
+        plain = {name: request.get(name) for name in _COMPACTED}
+        # What is left out has a value that says so, and no plain type.
+        return client_of(), {k: v for k, v in plain.items() if isinstance(v, str | list | Mapping)}
+
+    return compact
 
 
 def counter(call: ModelCall, flag: str) -> Callable[[list[Any]], Awaitable[int]] | None:

@@ -43,9 +43,10 @@ class Ahead:
             job: The call.
             result: What came of it.
         """
-        history, writer = result.history, self._shared.parts.summarizers[0]
-        if history is None or job.writers[0].immediate:
+        history, first = result.history, job.line[0]
+        if history is None or job.writers[first].immediate:
             return
+        writer = self._shared.parts.summarizers[first]
         in_loop = inspect.iscoroutinefunction(writer.summarize)
         preparation = Preparation(
             basis=conversation_of(job) if result.replayed is None else result.replayed.key,

@@ -8,6 +8,7 @@ from typing import Any
 
 from compact_otel.core.assemble import View, cleared_item, summary_item
 from compact_otel.core.errors import InsufficientBudget
+from compact_otel.core.history import copied
 from compact_otel.core.items import as_mapping
 from compact_otel.core.job import FlowResult
 from compact_otel.core.measure import Scale
@@ -52,7 +53,8 @@ def rendered(request: Request, view: View, scale: Scale) -> list[Any]:
             return Message(scale.policy.summary_role, content)
         return summary_item(content, scale.policy.summary_role, scale.call.api)
 
-    return view.render(messages, summary_message, _with_text, recall=scale.recall)
+    made = view.render(messages, summary_message, _with_text, recall=scale.recall)
+    return made if view.opaque is None else [*copied(view.opaque.items), *made]
 
 
 def _with_text(message: Any, text: str) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from compact_otel.core import events
 from compact_otel.core.assemble import View
@@ -24,6 +24,8 @@ from compact_otel.engine.performing import Shared
 from compact_otel.engine.request import Request
 from compact_otel.prices import price_of
 
+T = TypeVar("T")
+
 
 def job_of(shared: Shared, request: Request) -> Job:
     """Return the job of a request."""
@@ -35,7 +37,8 @@ def job_of(shared: Shared, request: Request) -> Job:
     last = known.call if known is not None and request.trigger == "manual" else None
     call = (
         request.call
-        or last
+        # What comes out is the caller's to keep, and to send to any model: nothing in it is sealed.
+        or (None if last is None else replace(last, reader=None))
         or CallContext(model=config.model, api=api_of(items), conversation=request.session_id)
     )
     policy, window = config.settings_for(call.model, call.agent)
@@ -72,7 +75,11 @@ def job_of(shared: Shared, request: Request) -> Job:
         ready=shared.known.ready,
         memory=memory,
         writers=[
-            Writer(name_of(writer), immediate=getattr(writer, "immediate", False) is True)
+            Writer(
+                name_of(writer),
+                immediate=getattr(writer, "immediate", False) is True,
+                native=getattr(writer, "native", False) is True,
+            )
             for writer in writers_of(shared, request)
         ],
         storage=name_of(storage) if stored else None,
@@ -86,7 +93,8 @@ def job_of(shared: Shared, request: Request) -> Job:
         checks=Checks(floor=summarizer.facts_floor, ledger_pct=summarizer.ledger_pct)
         if summarizer.verify
         else None,
-        compose=_composer(request, scale),
+        compose=_over_views(request, scale, request.compose),
+        native=_over_views(request, scale, request.native),
     )
 
 
@@ -112,15 +120,14 @@ def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]]
     return None if ask is None else lambda view: ask(rendered(request, view, scale))
 
 
-def _composer(
-    request: Request, scale: Scale
-) -> Callable[[Sequence[Item], View], Mapping[str, Any]] | None:
-    """Return what composes the request of a view, None if that cannot be known."""
-    compose = request.compose
+def _over_views(
+    request: Request, scale: Scale, compose: Callable[[list[Any]], T] | None
+) -> Callable[[Sequence[Item], View], T] | None:
+    """Return what composes a request of a view, None if that cannot be known."""
     if compose is None:
         return None
 
-    def composed(items: Sequence[Item], view: View) -> Mapping[str, Any]:
+    def composed(items: Sequence[Item], view: View) -> T:
         # Of the items that are handed in: a summary ahead has copies, as the caller goes on.
         return compose(rendered(replace(request, messages=items), view, scale))
 

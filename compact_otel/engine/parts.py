@@ -48,8 +48,8 @@ class Parts:
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.rough = _rough_estimator() if estimator is None else None
-        first = _configured(config, tracer_provider) if summarizer is None else summarizer
-        self.summarizers = _summarizers(first)
+        given = _configured(config, tracer_provider) if summarizer is None else [summarizer]
+        self.summarizers = _summarizers(given)
         self.storage = _storage(config) if storage is None else storage
         self.exporters = _exporters(config) if exporters is None else tuple(exporters)
 
@@ -93,33 +93,40 @@ def _rough_estimator() -> RoughEstimator:
 
 
 _OF_TIMEOUT = 0.85
-"""Share of `summarizer.timeout` that a chain of models has, so that it ends by itself."""
+"""Share of `summarizer.timeout` that a summariser of ours has, so that it ends by itself."""
 
 
-def _configured(config: CompactConfig, tracer_provider: TracerProvider | None) -> Summarizer | None:
-    """Return the model that is named to write the summaries, None without one."""
-    named = config.summarizer
+def _configured(
+    config: CompactConfig, tracer_provider: TracerProvider | None
+) -> Sequence[Summarizer]:
+    """Return who is to write the summaries: the provider, the model that is named, or nobody."""
+    named, limit = config.summarizer, config.summarizer.timeout * _OF_TIMEOUT
+    first: list[Summarizer] = []
+    if named.native:
+        from compact_otel.summarizers.native import NativeSummarizer
+
+        first.append(NativeSummarizer(timeout=limit, tracer_provider=tracer_provider))
     if named.model is None:
         if named.fallback_models:
             _log.warning("nobody asks `summarizer.fallback_models`: set `summarizer.model`, too")
-        return None
+        return first
     from compact_otel.summarizers.openai import OpenAISummarizer
 
-    return OpenAISummarizer(
+    chain = OpenAISummarizer(
         named.model,
         fallback_models=named.fallback_models,
         api=named.api,
         shape=named.shape,
-        timeout=named.timeout * _OF_TIMEOUT,
+        timeout=limit,
         tracer_provider=tracer_provider,
     )
+    return [*first, chain]
 
 
-def _summarizers(first: Summarizer | None) -> tuple[Summarizer, ...]:
+def _summarizers(first: Sequence[Summarizer]) -> tuple[Summarizer, ...]:
     from compact_otel.summarizers.extractive import ExtractiveSummarizer
 
-    extractive = ExtractiveSummarizer()
-    return (extractive,) if first is None else (first, extractive)
+    return (*first, ExtractiveSummarizer())
 
 
 def _storage(config: CompactConfig) -> StorageAdapter | None:

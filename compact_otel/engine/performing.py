@@ -243,7 +243,8 @@ class Performance:
                 return self._storage.save_transcript(session_id, copied(self._job.items))
             case SaveSummary(step, checkpoint, dropped):
                 figures = {"dropped": list(dropped), "note": self._job.note, "created": now()}
-                self._storage.save_summary(session_id, step, {**checkpoint.as_dict(), **figures})
+                readable = replace(checkpoint, opaque=None)  # what it says is in the transcript
+                self._storage.save_summary(session_id, step, {**readable.as_dict(), **figures})
             case SaveCheckpoint(checkpoint):
                 known.hold(checkpoint)
                 if self._job.storage is not None:

@@ -27,6 +27,7 @@ class Request:
     refused: Overflow | None = None
     count: Callable[[list[Any]], Awaitable[int]] | None = None
     compose: Callable[[list[Any]], Mapping[str, Any]] | None = None
+    native: Callable[[list[Any]], tuple[Any, dict[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.session_id, str):

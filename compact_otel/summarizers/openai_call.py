@@ -133,6 +133,33 @@ class Caller:
             told.hears(reply)
             return reply
 
+    async def compact(
+        self, client: AsyncOpenAI, request: Mapping[str, Any], told: Told
+    ) -> tuple[tuple[Any, ...], Usage | None]:
+        """Return what a provider made of a history, word for word, and what that cost.
+
+        Raises:
+            SummaryError: If there is no answer; `reason` says why.
+        """
+        try:
+            raw = await client.responses.with_raw_response.compact(**request)
+            # The parsed items are of other types than these, so they would not come out the same.
+            output, answer = tuple(raw.http_response.json()["output"]), raw.parse()
+        except Exception as error:  # a server, or a client made by others, may do anything
+            raise _explained(error) from error
+        usage = _usage(getattr(answer, "usage", None), "input_tokens", "output_tokens")
+        told.hears(
+            Reply(
+                text="",
+                model=str(request["model"]),
+                id=getattr(answer, "id", None),
+                finish="stop",
+                refusal=False,
+                usage=usage,
+            )
+        )
+        return output, usage
+
     def _options(self, question: Question) -> dict[str, Any]:
         """Return what is sent beside the text, without what the model is known not to take."""
         reasons = _reasons(question.model)

@@ -44,6 +44,7 @@ ENVIRONMENT = {
     ),
     "COMPACT_SUMMARIZER_API": ("chat", lambda c: c.summarizer.api, "chat"),
     "COMPACT_SUMMARIZER_SHAPE": ("prefix", lambda c: c.summarizer.shape, "prefix"),
+    "COMPACT_SUMMARIZER_NATIVE": ("true", lambda c: c.summarizer.native, True),
     "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
     "COMPACT_SUMMARIZER_VERIFY": ("no", lambda c: c.summarizer.verify, False),
     "COMPACT_SUMMARIZER_FACTS_FLOOR": ("0.7", lambda c: c.summarizer.facts_floor, 0.7),
@@ -165,6 +166,10 @@ PROBLEMS = {
     },
     "need `summarizer.api` to be one of responses, chat, got 'completions'": {
         "summarizer": {"api": "completions"}
+    },
+    "need true or false in `summarizer.native`, got 'yes'": {"summarizer": {"native": "yes"}},
+    "`summarizer.nativ` is not a setting; did you mean `summarizer.native`?": {
+        "summarizer": {"nativ": True}
     },
     "need `summarizer.shape` to be one of transcript, prefix, got 'short'": {
         "summarizer": {"shape": "short"}
