@@ -17,7 +17,7 @@ from typing import Any
 
 from opentelemetry import context as otel
 
-from compact_otel.core.items import as_mapping
+from compact_otel.core.items import as_mapping, server_compacted
 from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.types import CallContext
 from compact_otel.engine.performing import is_compacting
@@ -35,7 +35,7 @@ from compact_otel.model_call import (
     tool_item,
     was_handed,
 )
-from compact_otel.overflow import Overflow, overflow_in
+from compact_otel.overflow import Overflow, is_unreadable, overflow_in
 from compact_otel.session import Past, current_session_id, set_past, take_over
 from compact_otel.usage import usage_in
 
@@ -130,6 +130,8 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
     original = refused.original
     if original is None:
         return None
+    if is_unreadable(problem) and _has_sealed(refused.call, original):
+        return await _reread(manager, refused, original)
     overflow = overflow_in(problem)
     if overflow is None and _says_nothing(problem):
         overflow = Overflow() if manager.is_near_limit(refused.context, refused.estimate) else None
@@ -151,6 +153,35 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
     flag = manager.config.policy.protected_flag
     return Prepared(
         call=original.with_input(result.messages).unmarked(flag),
+        session_id=refused.session_id,
+        history_key=result.history_key,
+    )
+
+
+def _has_sealed(sent: ModelCall, original: ModelCall) -> bool:
+    """Say whether there is something in a call that only the provider can read, and is ours."""
+    ours, theirs = (
+        server_compacted([as_mapping(item) for item in call.argument("input")])
+        for call in (sent, original)
+    )
+    return bool(ours and not theirs)
+
+
+async def _reread(manager: CompactManager, refused: Prepared, original: ModelCall) -> Prepared:
+    """Return the call without what the provider sealed and can no longer read.
+
+    The account may be another one by now, or the provider's keys; the history is all there.
+    """
+    _log.warning("the provider cannot read its own compaction any more; the call does without")
+    with _current(refused.place):
+        result = await manager.apreflight(
+            refused.session_id,
+            original.argument("input"),
+            call=replace(refused.context, reader=None),
+            on_insufficient="passthrough",
+        )
+    return Prepared(
+        call=original.with_input(result.messages).unmarked(manager.config.policy.protected_flag),
         session_id=refused.session_id,
         history_key=result.history_key,
     )

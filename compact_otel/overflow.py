@@ -77,6 +77,15 @@ def overflow_in(problem: object) -> Overflow | None:
     )
 
 
+def is_unreadable(problem: object) -> bool:
+    """Say whether a provider could not read an encrypted item that was sent to it.
+
+    Args:
+        problem: As in `overflow_in`.
+    """
+    return any(_member(place, "code") == "invalid_encrypted_content" for place in _places(problem))
+
+
 def _places(problem: object) -> Iterator[Any]:
     """Yield everything about a problem that may hold a code or a text."""
     for _ in range(_CHAIN):

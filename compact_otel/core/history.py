@@ -278,7 +278,7 @@ class Recollection:
         Args:
             ledger: All compactions.
             fits: Says whether one may be replayed over the history as it is now, by this call.
-            reads: Says the part of that which another model may answer otherwise.
+            reads: Says whether the model of this call can read one that fitted the call before.
         """
         known, generation = self._known, ledger.generation  # before looking: others add to it
         if (

@@ -429,12 +429,8 @@ class Checkpoint:
         Raises:
             KeyError, TypeError, ValueError: If the data is not such a record.
         """
-        later = (
-            "ahead",
-            "place",
-            "cleared",
-            "opaque",
-        )  # records of a first version have none of these
+        # Records of a first version have none of these.
+        later = ("ahead", "place", "cleared", "opaque")
         values = {name: data[name] for name in cls.__slots__ if name not in later}
         ahead, opaque = data.get("ahead"), data.get("opaque")
         cleared = tuple(Cleared.from_dict(entry) for entry in data.get("cleared", ()))

@@ -10,7 +10,6 @@ from agents import (
     Agent,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
-    Runner,
     SQLiteSession,
 )
 from openai import AsyncOpenAI
@@ -18,12 +17,14 @@ from openai import AsyncOpenAI
 import compact_otel
 from compact_otel.summarizers.native import NOTICE
 from compact_otel.testing import LocalOpenAI, Step
+from tests.paths.program import WAYS
 from tests.sabotage.program import client_of, look_up, looks_up_then_answers
 from tests.summarizers.openai_bench import RawServer
 
 MODEL = "gpt-5.4"
 WINDOW = 10_000
 COMPACT = "/v1/responses/compact"
+UNREADABLE = "invalid_encrypted_content"
 
 
 @pytest.fixture
@@ -37,6 +38,8 @@ def program(tracer_provider, exporter):
         again_at=None,
         agents=None,
         clients=client_of,
+        forgets=None,
+        way="run",
         **more,
     ):
         settings = {"soft_trigger_pct": 0, "keep_recent_turns": 2, "keep_user_tokens": 0, **more}
@@ -54,16 +57,19 @@ def program(tracer_provider, exporter):
             async with clients(api.base_url) as client:
                 session = SQLiteSession("many turns")
                 for turn in range(turns):
+                    if turn == forgets:  # as with another account at the same address
+                        api._engine._responses._memory.encrypted.clear()
                     if turn == again_at:  # as another process, which knows the session only
                         compact_otel.uninstrument()
                         switch_on()
                     agent = (agents or clerk)(client, turn)
-                    await Runner.run(agent, f"What of customer {turn}", session=session)
+                    await WAYS[way](agent, f"What of customer {turn}", session=session)
         compact_otel.uninstrument()
         # Only what is to be compacted may be too large: all of it, for who cannot read the rest.
         refused = [request for request in api.requests if request.error]
-        assert [each for each in refused if each.path != COMPACT] == []
-        assert {each.error_code for each in refused} <= {"context_length_exceeded"}
+        assert {each.error_code for each in refused if each.path != COMPACT} <= {UNREADABLE}
+        assert {each.error_code for each in refused} <= {UNREADABLE, "context_length_exceeded"}
+        assert forgets or not any(each.error_code == UNREADABLE for each in refused)
         return api.requests, [
             span for span in exporter.get_finished_spans() if span.name == "compact_context"
         ]
@@ -290,3 +296,16 @@ async def test_another_process_sends_what_was_stored(program, tmp_path):
     others = [path for path in tmp_path.rglob("*") if path.is_file() and path != stored]
     assert others
     assert not any(content in path.read_text() for path in others)
+
+
+@pytest.mark.parametrize("way", ["run", "run_streamed"])
+async def test_what_the_provider_cannot_read_any_more_does_not_end_the_run(way, program):
+    requests, spans = await program(turns=8, forgets=5, way=way)
+    paths = [request.path for request in requests]
+    assert paths.count(COMPACT) >= 1
+    (refused,) = [request for request in requests if request.error_code == UNREADABLE]
+    again = requests[refused.number]
+    assert again.status == 200
+    assert not sealed(again.items)
+    assert "<COMPACT-SUMMARY" in str(again.items)
+    assert "error" not in {span.attributes["compact.outcome"] for span in spans}
