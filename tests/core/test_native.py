@@ -1,5 +1,6 @@
 """What a provider sealed: in front, word for word, within the budget, and only for its reader."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.histories import (
     Exporter,
     Storage,
     Summarizer,
+    assistant,
     complaints,
     histories,
     is_summary,
@@ -76,6 +78,20 @@ async def test_it_stands_in_front_and_the_next_takes_it_up():
     assert provider.asked[1][:2] == first.messages[:2]
     assert sum(map(is_summary, provider.asked[1])) == 1
     assert (len(sealed(second.messages)), second.summary_version) == (1, 2)
+
+
+async def test_the_provider_is_not_asked_again_for_what_its_note_lacks():
+    exporter, provider = Exporter(), Provider()
+    ids = (f"ORD-{n * 7919 % 100_000:05d}" for n in range(10_000))
+    overdue = "of the northern branch office has been overdue since the day of the great fair"
+    history = [assistant(f"The order {next(ids)} {overdue} of year {n}.") for n in range(160)]
+    result = await sent(
+        manager(2000, summarizer=provider, exporters=[exporter]), [user(), *history, user()]
+    )
+    assert result.outcome == "compacted"
+    (told,) = exporter.named("summary_created")
+    assert 0 < told["compact.summary.facts_kept"] < told["compact.summary.facts_found"]
+    assert len(provider.asked) == 1
 
 
 async def test_what_a_caller_changes_in_what_it_was_given_is_not_sent_again():
@@ -188,12 +204,31 @@ async def test_who_was_not_asked_to_cannot_seal():
 async def test_only_its_reader_gets_it_and_gets_it_again():
     made, history = manager(900, summarizer=Provider()), talk(12)
     first = await sent(made, history)
+    assert (await sent(made, history)).outcome == "replayed"
     history = [*history, *talk(1)]
     other = await sent(made, history, call=replace(CALL, reader="another"), native=None)
     assert other.outcome == "compacted"
     assert not sealed(other.messages)
     assert other.dropped >= first.dropped
     assert other.summary_version == 1
+
+
+@pytest.mark.parametrize("reader", ["m at here", "another"])
+async def test_one_that_was_made_ahead_is_taken_by_its_reader_only(reader):
+    storage, provider, history = Storage(), Provider(), talk(12)
+    made = manager(Estimator().total(history) + 200, summarizer=provider, storage=storage)
+    assert (await sent(made, history)).outcome == "skipped"
+    for _ in range(200):
+        if storage.checkpoints:
+            break
+        await asyncio.sleep(0.01)
+    (prepared,) = storage.checkpoints["s"]
+    assert prepared.opaque is not None
+    due = await sent(made, [*history, *talk(2)], call=replace(CALL, reader=reader))
+    assert due.outcome == "compacted"
+    assert sealed(due.messages)
+    assert len(provider.asked) == (1 if reader == CALL.reader else 2)
+    assert (due.messages[0] == prepared.opaque.items[0]) == (reader == CALL.reader)
 
 
 async def test_another_process_finds_it_in_the_storage():
