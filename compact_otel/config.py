@@ -76,6 +76,8 @@ class SummarizerConfig:
         native: Whether the provider's own `responses.compact` is asked first, for calls of an
             `OpenAIResponsesModel`, through the agent's own client. What it answers only the same
             model at the same server can read. Nobody asks it where a `summarizer` is handed over.
+        window: Context window of the models that write the summaries, in tokens; None for what is
+            known of each.
         timeout: Seconds after which the next summariser in line is asked. One that hung is left
             out for a minute.
         verify: Whether what a summariser wrote is held against the facts of what goes, and what is
@@ -91,6 +93,7 @@ class SummarizerConfig:
     api: Literal["responses", "chat"] = "responses"
     shape: Literal["transcript", "prefix"] = "transcript"
     native: bool = False
+    window: int | None = None
     timeout: float = 60.0
     verify: bool = True
     facts_floor: float = 0.5
@@ -105,6 +108,7 @@ class SummarizerConfig:
                 "need `summarizer.api` to be responses for the `summarizer.shape` prefix, "
                 "got 'chat': use the shape transcript"
             )
+        _whole("summarizer.window", self.window)
         _seconds("summarizer.timeout", self.timeout)
         for name in ("native", "verify"):
             value = getattr(self, name)
@@ -260,11 +264,8 @@ _OVERRIDABLE = ("max_context_tokens", *(entry.name for entry in fields(CompactPo
 
 
 def _fits_window(tokens: int | None, policy: CompactPolicy) -> None:
-    if tokens is None:
-        return
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens <= 0:
-        raise ConfigError(f"need a whole `max_context_tokens` > 0, got {tokens!r}")
-    if tokens <= policy.hard_cap_buffer:
+    _whole("max_context_tokens", tokens)
+    if tokens is not None and tokens <= policy.hard_cap_buffer:
         raise ConfigError(
             "need `max_context_tokens` > `policy.hard_cap_buffer`, "
             f"got {tokens} and {policy.hard_cap_buffer}: lower the buffer for a window this small"
@@ -394,6 +395,11 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
 def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
     if value not in valid:
         raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
+
+
+def _whole(name: str, value: int | None) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
+        raise ConfigError(f"need a whole `{name}` > 0, got {value!r}")
 
 
 def _seconds(name: str, value: object) -> None:

@@ -125,9 +125,14 @@ _PATTERNS = tuple(
 
 
 class Windows:
-    """What each model takes in, and what refusals have taught about it."""
+    """What each model takes in, and what refusals have taught about it.
 
-    def __init__(self) -> None:
+    Args:
+        setting: What a user sets where nothing is known of a model, as the warning names it.
+    """
+
+    def __init__(self, setting: str = "`max_context_tokens` (COMPACT_MAX_CONTEXT_TOKENS)") -> None:
+        self._setting = setting
         self._learned: dict[str | None, int] = {}
         self._stated: dict[str | None, int] = {}
         self._warned: set[str | None] = set()
@@ -165,9 +170,10 @@ class Windows:
             self._warned.add(model)
             _log.warning(
                 "no context window is known for model %r: assuming %d tokens. "
-                "Set `max_context_tokens` (COMPACT_MAX_CONTEXT_TOKENS) to its real size.",
+                "Set %s to its real size.",
                 model,
                 _UNKNOWN.size,
+                self._setting,
             )
         return _UNKNOWN
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
 
-from compact_otel.config import CompactConfig
+from compact_otel.config import CompactConfig, SummarizerConfig
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
@@ -95,6 +95,9 @@ def _rough_estimator() -> RoughEstimator:
 _OF_TIMEOUT = 0.85
 """Share of `summarizer.timeout` that a summariser of ours has, so that it ends by itself."""
 
+_OF_A_MODEL = ("fallback_models", "api", "shape", "window")
+"""Settings of the summariser that nobody reads without a model."""
+
 
 def _configured(
     config: CompactConfig, tracer_provider: TracerProvider | None
@@ -107,8 +110,14 @@ def _configured(
 
         first.append(NativeSummarizer(timeout=limit, tracer_provider=tracer_provider))
     if named.model is None:
-        if named.fallback_models:
-            _log.warning("nobody asks `summarizer.fallback_models`: set `summarizer.model`, too")
+        usual = SummarizerConfig()
+        in_vain = [
+            f"`summarizer.{name}`"
+            for name in _OF_A_MODEL
+            if getattr(named, name) != getattr(usual, name)
+        ]
+        if in_vain:
+            _log.warning("nobody reads %s: set `summarizer.model`, too", ", ".join(in_vain))
         return first
     from compact_otel.summarizers.openai import OpenAISummarizer
 
@@ -117,6 +126,7 @@ def _configured(
         fallback_models=named.fallback_models,
         api=named.api,
         shape=named.shape,
+        window=named.window,
         timeout=limit,
         tracer_provider=tracer_provider,
     )

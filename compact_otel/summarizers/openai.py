@@ -85,6 +85,7 @@ _SETUP = {
 _TROUBLE = (_NO_ANSWER | {"timeout"}) - {"bad_request", "model_not_found", "window_exceeded"}
 _SAFE = 0.9  # of the window: our count is an estimate
 _LEAST_ROOM = 64
+_WINDOW = "`summarizer.window` (COMPACT_SUMMARIZER_WINDOW), or `window` of an `OpenAISummarizer`,"
 _CHARS_PER_TOKEN = 128
 _BYTES_PER_TOKEN = 2  # fewer has no text of any length but encoded data
 _SHORT = 400
@@ -177,7 +178,7 @@ class OpenAISummarizer:
         self._max_retries = max_retries
         self._seed = seed
         self._window = window
-        self._windows = Windows()
+        self._windows = Windows(_WINDOW)
         self._complained: set[tuple[str, str]] = set()
         self._caller = Caller(api, tracer_provider)
 

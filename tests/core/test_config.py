@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "COMPACT_SUMMARIZER_API": ("chat", lambda c: c.summarizer.api, "chat"),
     "COMPACT_SUMMARIZER_SHAPE": ("prefix", lambda c: c.summarizer.shape, "prefix"),
     "COMPACT_SUMMARIZER_NATIVE": ("true", lambda c: c.summarizer.native, True),
+    "COMPACT_SUMMARIZER_WINDOW": ("32768", lambda c: c.summarizer.window, 32_768),
     "COMPACT_SUMMARIZER_TIMEOUT": ("2.5", lambda c: c.summarizer.timeout, 2.5),
     "COMPACT_SUMMARIZER_VERIFY": ("no", lambda c: c.summarizer.verify, False),
     "COMPACT_SUMMARIZER_FACTS_FLOOR": ("0.7", lambda c: c.summarizer.facts_floor, 0.7),
@@ -176,6 +177,9 @@ PROBLEMS = {
     },
     "need `summarizer.api` to be responses for the `summarizer.shape` prefix, got 'chat': "
     "use the shape transcript": {"summarizer": {"shape": "prefix", "api": "chat"}},
+    "need a whole `summarizer.window` > 0, got 0": {"summarizer": {"window": 0}},
+    "need a whole `summarizer.window` > 0, got True": {"summarizer": {"window": True}},
+    "need a whole `summarizer.window` > 0, got '4k'": {"summarizer": {"window": "4k"}},
     "need 0 <= `summarizer.facts_floor` <= 1, got 1.1": {"summarizer": {"facts_floor": 1.1}},
     "need 0 <= `summarizer.ledger_pct` <= 0.9, got 1": {"summarizer": {"ledger_pct": 1}},
     "need 0 <= `summarizer.ledger_pct` <= 0.9, got nan": {"summarizer": {"ledger_pct": math.nan}},

@@ -9,6 +9,7 @@ import pytest
 import compact_otel
 from compact_otel.config import CompactConfig
 from compact_otel.manager import CompactManager
+from compact_otel.prices import TABLE
 from compact_otel.testing import LocalOpenAI, Step
 from tests.histories import Summarizer, talk
 from tests.integration.test_zero_code import plain_program, run_instrumented, spans_in
@@ -137,10 +138,49 @@ def test_a_chain_ends_by_itself_and_is_asked_again_the_next_time(monkeypatch):
             assert hanging.calls > asked
 
 
-def test_models_behind_none_are_warned_about(caplog):
-    assert made(fallback_models=["m"]).preflight("s", LONG).outcome == "compacted"
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"fallback_models": ["m"]}, "`summarizer.fallback_models`"),
+        ({"api": "chat"}, "`summarizer.api`"),
+        ({"shape": "prefix"}, "`summarizer.shape`"),
+        ({"window": 4096, "api": "chat"}, "`summarizer.api`, `summarizer.window`"),
+    ],
+)
+def test_settings_of_a_model_without_a_model_are_warned_about(settings, named, caplog):
+    assert made(**settings).preflight("s", LONG).outcome == "compacted"
     (record,) = caplog.records
-    assert "set `summarizer.model`" in record.getMessage()
+    assert record.getMessage() == f"nobody reads {named}: set `summarizer.model`, too"
+
+
+def test_settings_that_mean_something_without_a_model_are_no_reason_to_warn(caplog):
+    made(timeout=5.0, verify=False, facts_floor=0.0).preflight("s", LONG)
+    assert not caplog.records
+
+
+def test_a_window_that_is_set_decides_how_much_a_model_is_asked_at_once(server):
+    asked = {}
+    for window in (None, 3000):
+        result = made(model="gpt-4.1-mini", window=window).preflight("s", LONG)
+        assert result.outcome == "compacted"
+        asked[window] = [len(str(request.body)) for request in server.requests]
+        server.clear()
+    assert len(asked[None]) == 1
+    assert len(asked[3000]) > 1
+    assert max(asked[3000]) < asked[None][0]
+
+
+def test_of_an_unknown_model_the_warning_names_the_setting_that_helps_there(server, caplog):
+    TABLE.load().join()
+    said = []
+    for window in (None, 4096):
+        made(model="llama-of-mine", window=window).preflight("s", LONG)
+        said.append([r.getMessage() for r in caplog.records if "llama-of-mine" in r.getMessage()])
+        caplog.clear()
+    (warning,), with_window = said
+    assert "`summarizer.window` (COMPACT_SUMMARIZER_WINDOW)" in warning
+    assert "max_context_tokens" not in warning.lower()
+    assert not with_window
 
 
 def test_a_program_starts_and_makes_small_calls_without_loading_the_client():
