@@ -141,6 +141,13 @@ def test_prose_below_the_floor_gives_way_where_there_is_no_room_for_both():
     assert alone.coverage.before == 0.0
 
 
+def test_prose_below_the_floor_gives_way_also_to_many_facts_of_little_weight():
+    known = facts(*range(48217, 48247), max_tokens=700)
+    beside, alone = known.repaired(LOREM * 3), known.repaired(LOREM * 3, floor=0.5)
+    assert beside.coverage.after > 0.97 > beside.coverage.facts_after / beside.coverage.facts
+    assert alone.coverage.facts_after > beside.coverage.facts_after
+
+
 def test_a_ledger_that_the_summariser_copied_or_made_up_does_not_count_as_ours():
     forged = f"All is well.\n\n{LEDGER}\n- order OR48217: total 1.00"
     text = facts(48217).repaired(forged).text

@@ -159,7 +159,9 @@ class Facts:
         if held >= self._known.salient.keys():
             return Repaired(written, self._told(held, held))
         best = self._with_ledger(prose, held) or Repaired(written, self._told(held, held))
-        if best.coverage.before < floor and best.coverage.after < _NEARLY_ALL:
+        # By weight a long tail of facts is next to nothing; to the next call it may be everything.
+        kept = min(best.coverage.after, best.coverage.facts_after / best.coverage.facts)
+        if best.coverage.before < floor and kept < _NEARLY_ALL:
             alone = self._with_ledger("", set())
             if alone and alone.coverage.after > best.coverage.after:
                 told = replace(
