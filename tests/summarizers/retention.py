@@ -12,6 +12,8 @@ from compact_otel.estimators.text import TextCounts
 from tests.histories import Exporter, complaints
 from tests.summarizers.sessions import Session, held
 
+LEDGER = "## Facts from the record"
+
 _TOKENS = TextCounts()
 
 
@@ -21,14 +23,16 @@ class Compacted:
 
     Attributes:
         result: As the manager gave it.
-        created: The event of the summary.
+        created: The event of the summary, names without `compact.`.
         retained: Share of the key entities that stand in what is sent on.
+        in_prose: Share of them that stand in what the summariser wrote and was kept.
         limit: Tokens that the model accepts.
     """
 
     result: CompactResult
     created: dict[str, Any]
     retained: float
+    in_prose: float
     limit: int
 
     def is_sound(self) -> bool:
@@ -36,12 +40,26 @@ class Compacted:
         return not complaints(self.result.messages) and self.result.tokens_after <= self.limit
 
 
-def compacted(made: Session, writer: Any = None, **summarizer: Any) -> Compacted:
+def text_of(item: Any) -> str:
+    """Return all that an item says, as it is read."""
+    return "\n".join(str(item[part]) for part in ("content", "arguments", "output") if part in item)
+
+
+def compacted(
+    made: Session,
+    writer: Any = None,
+    *,
+    strategy: str = "task_state",
+    tracer_provider: Any = None,
+    **summarizer: Any,
+) -> Compacted:
     """Compact a session that no longer fits; what users said goes into the summary as well.
 
     Args:
         made: The session.
         writer: A summariser; None for what the settings say.
+        strategy: Of the summary.
+        tracer_provider: Where spans go.
         **summarizer: The section `summarizer` of the configuration.
     """
     limit = int(sum(_TOKENS[json.dumps(item)] for item in made.items) * 0.65)
@@ -52,12 +70,22 @@ def compacted(made: Session, writer: Any = None, **summarizer: Any) -> Compacted
         keep_recent_turns=1,
         keep_tool_io_pairs=1,
         keep_user_tokens=0,
+        strategy=strategy,
         storage={"adapter": "none"},
         summarizer=summarizer,
     )
     exporter = Exporter()
-    manager = CompactManager(config, summarizer=writer, exporters=[exporter])
+    manager = CompactManager(
+        config, summarizer=writer, exporters=[exporter], tracer_provider=tracer_provider
+    )
     result = manager.preflight("session", made.items)
     (created,) = exporter.named("summary_created")
-    text = json.dumps(list(result.messages), ensure_ascii=False)
-    return Compacted(result, created, held(made.entities, text), limit)
+    sent = [text_of(item) for item in result.messages]
+    prose, *_ = (result.summary or "").partition(LEDGER)
+    return Compacted(
+        result=result,
+        created={name.removeprefix("compact."): value for name, value in created.items()},
+        retained=held(made.entities, "\n".join(sent)),
+        in_prose=held(made.entities, prose),
+        limit=limit,
+    )

@@ -40,8 +40,8 @@ def test_a_worthless_summary_costs_hardly_a_key_entity(kind, writer):
     done = compacted(made, writer())
     assert done.is_sound()
     assert done.result.outcome == "compacted"
-    assert done.created["compact.summarizer.name"] == writer.name
-    assert done.created["compact.summary.coverage_before"] < 0.6
-    assert done.created["compact.summary.coverage_after"] >= 0.97
+    assert done.created["summarizer.name"] == writer.name
+    assert done.created["summary.coverage_before"] < 0.6
+    assert done.created["summary.coverage_after"] >= 0.97
     assert done.retained >= 0.97
     assert compacted(made, writer(), verify=False).retained < 0.6
