@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -57,25 +58,29 @@ def weights():
 def serving(weights, window):
     """Run the server with a window; give its address."""
     program = Path(__file__).with_name("server.py")
-    process = subprocess.Popen(
-        [sys.executable, str(program), str(weights), str(window)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), "the server did not start"
-        yield address
-    finally:
-        process.stdin.close()
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(program), str(weights), str(window)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+            address = process.stdout.readline().strip()
+            if not address.startswith("http://127.0.0.1:"):
+                process.wait(10)
+                log.seek(0)
+                raise AssertionError(f"the server did not start: {log.read()[-2000:]}")
+            yield address
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
 
 
 @pytest.fixture(scope="module")
