@@ -210,7 +210,7 @@ def test_the_same_history_again_gives_the_same_bytes_without_a_summariser(histor
     assert again is not None
     assert again.outcome in ("replayed", "noop")
     assert repr(again.messages) == repr(first.messages)
-    assert len(summarizer.requests) == 1
+    assert len(summarizer.requests) == (first.summary is not None)  # or outputs were cleared
 
 
 @given(history=histories(), setting=settings_of_a_window)
@@ -223,7 +223,7 @@ def test_a_result_handed_back_is_not_summarised_again(history, setting):
     assert again is not None
     assert again.outcome in ("skipped", "noop")
     assert again.messages == first.messages
-    assert len(summarizer.requests) == 1
+    assert len(summarizer.requests) == (first.summary is not None)  # or outputs were cleared
 
 
 @settings(max_examples=30)
