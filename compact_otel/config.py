@@ -31,13 +31,14 @@ class TelemetryConfig:
     """Where events go beside OpenTelemetry.
 
     Attributes:
-        exporter: `console` writes one JSON line per event to stderr, `none` nothing.
+        exporter: `console` writes one JSON line per event to stderr; `ariadne` shows all spans of
+            the tracer provider in the Ariadne viewer; `none` nothing.
     """
 
-    exporter: Literal["console", "none"] = "none"
+    exporter: Literal["console", "ariadne", "none"] = "none"
 
     def __post_init__(self) -> None:
-        _one_of("telemetry.exporter", self.exporter, ("console", "none"))
+        _one_of("telemetry.exporter", self.exporter, ("console", "ariadne", "none"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

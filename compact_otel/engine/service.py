@@ -38,6 +38,10 @@ class Service:
     def __init__(
         self, config: CompactConfig, tracer_provider: TracerProvider | None, **parts: Any
     ) -> None:
+        if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
+            from compact_otel.exporters.ariadne.joining import with_viewer
+
+            tracer_provider = with_viewer(tracer_provider)
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
         self._windows = Windows()

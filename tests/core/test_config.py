@@ -201,7 +201,7 @@ PROBLEMS = {
     },
     "need a StorageConfig in `storage`, got 'fs'; "
     "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
-    "need `telemetry.exporter` to be one of console, none, got 'x'": {
+    "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
         "telemetry": {"exporter": "x"}
     },
     "need `storage.adapter` to be one of fs, memory, none, got 's4'": {

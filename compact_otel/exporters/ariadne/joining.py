@@ -1,0 +1,46 @@
+"""`telemetry.exporter: ariadne`: the viewer listens to a tracer provider, with a short delay."""
+
+from __future__ import annotations
+
+from weakref import WeakSet
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import TracerProvider
+
+from compact_otel.exporters.ariadne.exporter import AriadneSpanExporter
+from compact_otel.exporters.ariadne.payload import MOST_ROWS
+from compact_otel.forks import mutex
+
+_DELAY_MS = 100
+"""A viewer is looked at while the agent runs; OpenTelemetry's own delay is five seconds."""
+
+_joining = mutex()
+_joined: WeakSet[SdkTracerProvider] = WeakSet()
+_own: SdkTracerProvider | None = None
+
+
+def with_viewer(provider: TracerProvider | None) -> TracerProvider:
+    """Return a tracer provider whose spans go to the Ariadne viewer, too.
+
+    A provider is joined once, and for good: OpenTelemetry takes no processor back.
+
+    Args:
+        provider: The one that is used; None for the global provider. Where that is none of the SDK
+            there are no spans to be shown but ours, and they get a provider of their own.
+    """
+    global _own  # noqa: PLW0603 - one for all managers of a process
+    found = trace.get_tracer_provider() if provider is None else provider
+    with _joining:
+        if not isinstance(found, SdkTracerProvider):
+            found = _own = SdkTracerProvider() if _own is None else _own
+        if found not in _joined:
+            _joined.add(found)
+            exporter = AriadneSpanExporter()
+            found.add_span_processor(
+                BatchSpanProcessor(
+                    exporter, schedule_delay_millis=_DELAY_MS, max_export_batch_size=MOST_ROWS
+                )
+            )
+    return found
