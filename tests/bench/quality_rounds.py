@@ -6,6 +6,8 @@
 * lorem ipsum: a summariser whose words are worth nothing, so that all that is left was put back;
 * by hand: what `manual_compact` removes with the settings as they are, and whether doing it again
   changes anything;
+* protected at most: what a budget holds of the items that shall stay word for word, smallest first,
+  if it is spent on nothing else;
 * seconds of a core: the extractive note and the check of a summary, on the sessions above 100,000
   tokens.
 """
@@ -32,6 +34,7 @@ from quality_score import (
     cuts,
     load,
     normed,
+    protected,
     summarised,
     text_of,
 )
@@ -43,6 +46,7 @@ from compact_otel.estimators.text import TextCounts
 from compact_otel.summarizers import ExtractiveSummarizer
 
 BUDGET, ROUNDS, KEPT, LONG, LARGE = 0.25, 5, 8, 60_000, 100_000
+_SHARES = (0.3, 0.5, 1.0)
 LOREM = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut "
     "labore et dolore magna aliqua. "
@@ -76,6 +80,7 @@ def main() -> int:
         "five_rounds": five_rounds(scorer, conversations),
         "lorem_ipsum": lorem_ipsum(scorer, conversations),
         "by_hand": by_hand(conversations),
+        "protected_at_most": protected_at_most(scorer, conversations),
         "seconds": seconds(scorer, conversations),
     }
     for name, figure in figures.items():
@@ -134,6 +139,31 @@ def by_hand(conversations: Sequence[Conversation]) -> dict[str, Any]:
         stable &= list(again.messages) == list(result.messages)
     least = round(100 * min(removed), 1) if removed else None
     return {"removed": _percent(removed), "least_removed": least, "again_changes_nothing": stable}
+
+
+def protected_at_most(
+    scorer: Scorer, conversations: Sequence[Conversation]
+) -> dict[str, float | None]:
+    """Return the share of the protected items that fits, by the share of the budget they may have.
+
+    A call stays with its output or goes with it.
+    """
+    found: dict[str, list[float]] = {}
+    for conversation in conversations:
+        items = conversation["items"]
+        counted = [scorer.tokens(item) for item in items]
+        for cut in cuts(conversation, counted):
+            units: dict[object, list[int]] = {}
+            for index in protected(items[:cut]):
+                units.setdefault(items[index].get("call_id") or index, []).append(counted[index])
+            sizes = sorted(units.values(), key=lambda unit: sum(unit) / len(unit))
+            for share in _SHARES:
+                room, held = int(sum(counted[:cut]) * BUDGET) * share, 0
+                for unit in sizes:
+                    if sum(unit) <= room:
+                        room, held = room - sum(unit), held + len(unit)
+                found.setdefault(f"{share:.0%}", []).append(held / sum(map(len, sizes)))
+    return {share: _percent(shares) for share, shares in found.items()}
 
 
 def seconds(scorer: Scorer, conversations: Sequence[Conversation]) -> dict[str, Any]:
