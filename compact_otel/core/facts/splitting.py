@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from compact_otel.core.facts.constraints import Strength, is_small_talk, strength, strengths
 from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of
-from compact_otel.core.facts.reading import Called, Said, Speaker, read
+from compact_otel.core.facts.reading import Called, Said, Speaker, read, text_of
 from compact_otel.core.facts.salience import Vocabulary
 from compact_otel.core.facts.units import (
     Section,
@@ -91,9 +92,18 @@ def outdated(items: Sequence[object]) -> frozenset[int]:
     Those belong into a note, which says what holds in its place. A message that says much besides
     is left out: word for word it is worth more.
     """
-    said = [one for one in read(items) if isinstance(one, Said) and one.who == "user"]
-    parts = {one.position: _parts(one) for one in said}
-    lines = [Line(one.position, part) for one in said for part in parts[one.position]]
+    said = [
+        (position, text_of(item.get("content")))
+        for position, item in enumerate(items)
+        if isinstance(item, Mapping) and item.get("role") == "user"
+    ]
+    return _outdated(tuple(said))
+
+
+@lru_cache(maxsize=4)  # a compaction weighs several plans of the same history
+def _outdated(said: Iterable[tuple[int, str]]) -> frozenset[int]:
+    parts = {position: _parts(Said(position, "user", text)) for position, text in said}
+    lines = [Line(position, part) for position, those in parts.items() for part in those]
     changed = {position for position, _ in standing(lines).changed}
     return frozenset(one for one in changed if len(parts[one]) <= _FEW_SENTENCES)
 

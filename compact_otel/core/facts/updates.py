@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from compact_otel.core.facts import cues
@@ -122,30 +122,24 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 
 @dataclass(slots=True, eq=False)
-class _Said:
-    """A line as far as it matters for what holds.
+class _Sense:
+    """What a sentence says by itself, wherever it stands.
 
     Attributes:
-        order: Its place.
-        line: The line.
+        text: The sentence.
         values: Its values.
         scopes: For each attribute that it sets, what else it names.
         plan: Stems of what it proposes.
         plan_at: Where that begins in the text.
         demand: How much it demands.
-        text: What is shown of it.
-        carriers: Earlier lines that show its value in place of their own.
     """
 
-    order: int
-    line: Line
+    text: str
     values: Sequence[Value] = ()
-    scopes: dict[str, frozenset[str]] = field(default_factory=dict)
+    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plan: frozenset[str] = frozenset()
     plan_at: int = 0
     demand: Strength = Strength.NONE
-    text: str = ""
-    carriers: tuple[_Said, ...] = ()
     _low: str | None = None
     _words: frozenset[str] | None = None
 
@@ -153,7 +147,7 @@ class _Said:
     def low(self) -> str:
         """Its text, folded."""
         if self._low is None:
-            text = self.line.text[:_LONGEST]
+            text = self.text[:_LONGEST]
             self._low = " ".join(text.lower().replace("\u2019", "'").split())
         return self._low
 
@@ -164,6 +158,49 @@ class _Said:
             stems = stems_in(self.low)
             self._words = frozenset(stem for stem in stems if stem not in STOPS and len(stem) > 1)
         return self._words
+
+
+@dataclass(slots=True, eq=False)
+class _Said:
+    """A line in its place.
+
+    Attributes:
+        order: Its place.
+        line: The line.
+        sense: What it says.
+        text: What is shown of it.
+        carriers: Earlier lines that show its value in place of their own.
+    """
+
+    order: int
+    line: Line
+    sense: _Sense
+    text: str
+    carriers: tuple[_Said, ...] = ()
+
+    @property
+    def low(self) -> str:
+        return self.sense.low
+
+    @property
+    def words(self) -> frozenset[str]:
+        return self.sense.words
+
+    @property
+    def values(self) -> Sequence[Value]:
+        return self.sense.values
+
+    @property
+    def scopes(self) -> Mapping[str, frozenset[str]]:
+        return self.sense.scopes
+
+    @property
+    def plan(self) -> frozenset[str]:
+        return self.sense.plan
+
+    @property
+    def demand(self) -> Strength:
+        return self.sense.demand
 
 
 class Standing(NamedTuple):
@@ -368,7 +405,7 @@ class _Talk:
                 self._settle(one)
         for plan in holding:
             stale = plan.plan - fresh
-            head = plan.text[: plan.plan_at]
+            head = plan.text[: plan.sense.plan_at]
             lead = plan.words.intersection(stems_in(head.lower()))
             self._show(plan, f"{head.rstrip()} [changed later]" if len(lead) > 1 else GONE)
             self._forget_plan(plan, stale)
@@ -450,33 +487,36 @@ def _stems_of(values: Iterable[Value]) -> set[str]:
 
 
 def _read(order: int, line: Line) -> _Said:
-    said = _Said(order, line, text=line.text)
-    if not line.by_user:
-        return said
-    text, low = line.text[:_LONGEST], said.low
-    said.values = values_of(text)
-    said.demand = strength(text)
-    if said.values:
-        _read_attributes(said, text)
-    if not low.endswith("?"):
-        match = _pattern(_PLAN).search(low) if len(low) == len(text) else None
+    # Only users change what holds, so of what others said the words are enough.
+    sense = _sense(line.text) if line.by_user else _Sense(line.text)
+    return _Said(order, line, sense, line.text)
+
+
+@lru_cache(maxsize=4096)  # each compaction reads what the one before it has read
+def _sense(sentence: str) -> _Sense:
+    text, sense = sentence[:_LONGEST], _Sense(sentence)
+    sense.values = values_of(text)
+    sense.demand = strength(text)
+    if sense.values:
+        sense.scopes = dict(_scopes_of(sense, text))
+    if not sense.low.endswith("?"):
+        match = _pattern(_PLAN).search(sense.low) if len(sense.low) == len(text) else None
         if match:
-            said.plan = said.words.intersection(stems_in(match["what"]))
-            said.plan_at = match.start("what")
-    return said
+            sense.plan = sense.words.intersection(stems_in(match["what"]))
+            sense.plan_at = match.start("what")
+    return sense
 
 
-def _read_attributes(said: _Said, text: str) -> None:
-    """Note which attributes a line sets, and of what."""
-    stems = frozenset(stems_in(said.low))
-    words = said.words
-    kinds = {value.kind for value in said.values}
-    taken = _stems_of(said.values)
+def _scopes_of(sense: _Sense, text: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield which attributes a line sets, and of what."""
+    stems = frozenset(stems_in(sense.low))
+    kinds = {value.kind for value in sense.values}
+    taken = _stems_of(sense.values)
     for attribute in ATTRIBUTES:
         if not attribute.kinds.isdisjoint(kinds) and not attribute.telling.isdisjoint(stems):
-            near = _clause(text, [value for value in said.values if value.kind in attribute.kinds])
-            about = words.intersection(stems_in(near.lower()))
-            said.scopes[attribute.name] = about - attribute.words - taken
+            near = _clause(text, [value for value in sense.values if value.kind in attribute.kinds])
+            about = sense.words.intersection(stems_in(near.lower()))
+            yield attribute.name, about - attribute.words - taken
 
 
 def _clause(text: str, values: Sequence[Value]) -> str:
