@@ -156,7 +156,7 @@ class _Talk(NamedTuple):
     """
 
     places: Sequence[int]
-    parts: Mapping[int, list[str]]
+    parts: Mapping[int, Sequence[str]]
     turns: Mapping[int, int]
     holds: Standing
 
@@ -211,11 +211,16 @@ def _users_lines(note: Iterable[_NoteLine]) -> Iterator[Line]:
             yield from (Line(-1, part) for part in parts)
 
 
-def _parts(said: Said) -> list[str]:
+@lru_cache(maxsize=2048)
+def _users_parts(text: str) -> tuple[str, ...]:
+    lines = (one for line in text.splitlines() if (one := one_line(line)))
+    return tuple(part for line in lines for part in word_for_word(line))
+
+
+def _parts(said: Said) -> Sequence[str]:
     """Return the sentences of a message; a user's are word for word."""
     if said.who == "user":
-        lines = (one for line in said.text.splitlines() if (one := one_line(line)))
-        return [part for line in lines for part in word_for_word(line)]
+        return _users_parts(said.text)
     text = said.text
     if said.who == "assistant":
         text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))

@@ -83,6 +83,8 @@ _COPULA = re.compile(r"\b(?:is|are|must|stays?|remains?|runs?|lives?|costs?|take
 _SOME, _HALF, _MOSTLY, _TURNED = 0.2, 0.5, 0.7, 0.7
 _MANY = 2
 """Words that have to be the same in any case."""
+_SAME = 3
+"""The same for a line that is said again: fewer are in many a request."""
 _SHORT = 3
 """Characters of a code that may stand for something else."""
 _LITTLE = 3
@@ -238,6 +240,7 @@ def standing(lines: Sequence[Line]) -> Standing:
     )
 
 
+@lru_cache(maxsize=16_384)  # as for `_sense`, with a few questions for each sentence
 def _speaks_of(form: str, low: str) -> bool:
     return bool(_pattern(form).search(low))
 
@@ -601,9 +604,10 @@ def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
 
 def _is_restated(old: _Said, new: _Said) -> bool:
     """Say whether a demand or a definition is said again in the same words with other values."""
+    if len(old.words & new.words) < _SAME or not (old.demand or _COPULA.search(old.low)):
+        return False
     taken = _stems_of((*old.values, *new.values))
     before, after = old.words - taken, new.words - taken
-    if len(before & after) < 3:  # noqa: PLR2004 - fewer words are in many a request
+    if len(before & after) < _SAME:
         return False
-    same = len(before & after) >= 0.8 * len(before | after)
-    return same and bool(old.demand or _COPULA.search(old.low))
+    return len(before & after) >= 0.8 * len(before | after)
