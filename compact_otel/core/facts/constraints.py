@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from compact_otel.core.facts import cues
 from compact_otel.core.facts.cues import first_words, one_of, words
@@ -102,7 +102,7 @@ _ORDERS = first_words(cues.ORDERS) | first_words(cues.LASTING_ORDERS)
 _ABSOLUTE = words("never always only don't dont do no")
 
 
-@cache
+# Patterns are compiled with the module: many sessions may compact at once, and would each do it.
 def _english() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return the patterns for rules, wishes, orders and hints."""
     rules = one_of(cues.BANS, cues.LIMITS, cues.STANDING, cues.CARE)
@@ -123,27 +123,18 @@ def _english() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pa
     )
 
 
-@cache
-def _demands_abroad() -> re.Pattern[str]:
-    """Return the pattern that has to match before each language is looked at for itself."""
-    return re.compile(rf"\b(?:{one_of(*cues.DEMANDS.values())})\b")
-
-
-@cache
-def _foreign() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
-    """Return the patterns for demands and for what only looks like one, by language."""
-    return tuple(
-        (
-            re.compile(rf"\b(?:{one_of(cues.DEMANDS[language])})\b"),
-            re.compile(rf"\b(?:{one_of(stories)})"),
-        )
-        for language, stories in cues.STORIES.items()
+_RULES, _WISHES, _ORDERED, _HINTS = _english()
+_ABROAD = re.compile(rf"\b(?:{one_of(*cues.DEMANDS.values())})\b")
+"""Has to match before each language is looked at for itself."""
+_FOREIGN = tuple(
+    (
+        re.compile(rf"\b(?:{one_of(cues.DEMANDS[language])})\b"),
+        re.compile(rf"\b(?:{one_of(stories)})"),
     )
-
-
-@cache
-def _cjk() -> re.Pattern[str]:
-    return re.compile(one_of(cues.DEMANDS["cjk"]))
+    for language, stories in cues.STORIES.items()
+)
+"""Demands, and what only looks like one, by language."""
+_CJK = re.compile(one_of(cues.DEMANDS["cjk"]))
 
 
 @lru_cache(maxsize=2048)  # asked for what changes what, and again for what is kept
@@ -158,12 +149,12 @@ def _strength(sentence: str) -> Strength:
         return Strength.NONE
     if not text.isascii() and _CJK_MARK.search(text):
         asks = text.endswith(("?", "\uff1f", "吗", "か。", "까"))
-        return Strength.RULE if _cjk().search(text) and not asks else Strength.NONE
+        return Strength.RULE if _CJK.search(text) and not asks else Strength.NONE
     words = _WORD.findall(text)
     found = _english_strength(text, words)
     if found < Strength.WISH and not _is_english(words) and "?" not in text[-2:]:
-        if _demands_abroad().search(text):
-            for rules, stories in _foreign():
+        if _ABROAD.search(text):
+            for rules, stories in _FOREIGN:
                 if rules.search(text) and not stories.search(text):
                     return Strength.RULE
         # In a language that is not known, and in terse notes on a trade, a sentence of a user is
@@ -240,22 +231,21 @@ def _is_english(words: Sequence[str]) -> bool:
 
 
 def _english_strength(text: str, words: Sequence[str]) -> Strength:
-    rules, wishes, orders, hints = _english()
     asks = text.rstrip(" )\"'").endswith("?")
     if _absolute(words):
         return Strength.WISH if asks else Strength.RULE
-    if rules.search(text):
+    if _RULES.search(text):
         return Strength.WISH if asks else Strength.RULE
     if asks:
         return Strength.NONE
-    if wishes.search(text) or (not _ORDERS.isdisjoint(words) and orders.search(text)):
+    if _WISHES.search(text) or (not _ORDERS.isdisjoint(words) and _ORDERED.search(text)):
         return Strength.WISH
     own_errand = _ERRAND.search(text)
     if len(words) < 3 or own_errand:  # noqa: PLR2004 - "must be"
         return Strength.NONE
     polite = words[-1] in ("please", "thanks")
     note = polite or (len(words) <= _NOTE and not words[0].endswith("ing"))
-    hinted = hints.search(text) or (note and not cues.VERBS.intersection(words))
+    hinted = _HINTS.search(text) or (note and not cues.VERBS.intersection(words))
     return Strength.HINT if hinted else Strength.NONE
 
 

@@ -9,7 +9,7 @@ an amount another amount.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from compact_otel.core.facts import cues
@@ -105,6 +105,8 @@ _KINDS = {
     "zone": _ZONE,
     "number": r"(?<![\w.#-])\d{1,7}(?![\w-])",
 }
+_FORMS = "|".join(f"(?P<{kind}>{form})" for kind, form in _KINDS.items())
+_VALUES = re.compile(rf"(?:(?<![A-Za-z0-9_])|(?=[$\u20ac\u00a3\u00a5]))(?:{_FORMS})", re.IGNORECASE)
 _NAMES = re.compile(r"\b[A-ZÀ-Þ][a-zß-ÿ]{1,20}(?: [A-ZÀ-Þ][a-zß-ÿ]{1,20}){1,2}\b")
 _MARKS = frozenset("0123456789@/")
 _SPELT = re.compile(r"(?:hundred|thousand| [Tt]ime)\b")
@@ -132,7 +134,7 @@ def values_of(text: str) -> tuple[Value, ...]:
     if not _MARKS.isdisjoint(text) or _SPELT.search(text):
         found += [
             Value(match.lastgroup or "", match[0].strip(), match.start())
-            for match in _values().finditer(text)
+            for match in _VALUES.finditer(text)
         ]
     if not _BY_WORD.keys().isdisjoint(_WORD.findall(text.lower())):
         for match in _WORD.finditer(text):
@@ -154,7 +156,3 @@ def values_of(text: str) -> tuple[Value, ...]:
 
 
 # No value begins inside of a word: said first, it spares eleven attempts at most letters.
-@cache
-def _values() -> re.Pattern[str]:
-    forms = "|".join(f"(?P<{kind}>{form})" for kind, form in _KINDS.items())
-    return re.compile(rf"(?:(?<![A-Za-z0-9_])|(?=[$\u20ac\u00a3\u00a5]))(?:{forms})", re.IGNORECASE)

@@ -19,7 +19,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from compact_otel.core.facts import cues
@@ -118,9 +118,11 @@ _NEAR = 40
 """Items within which a change that names nothing ("make that Tuesday") finds what it means."""
 
 
-@cache
-def _pattern(form: str) -> re.Pattern[str]:
-    return re.compile(form)
+# Compiled with the module: many sessions may compact at once, and would each do it.
+_PATTERNS = {
+    form: re.compile(form)
+    for form in (_CHANGE, _ANNOUNCED, _TAKEN_BACK, _LIFTED, _STANDS, _EVERYTHING, _PLAN)
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -242,7 +244,7 @@ def standing(lines: Sequence[Line]) -> Standing:
 
 @lru_cache(maxsize=16_384)  # as for `_sense`, with a few questions for each sentence
 def _speaks_of(form: str, low: str) -> bool:
-    return bool(_pattern(form).search(low))
+    return bool(_PATTERNS[form].search(low))
 
 
 def _put(text: str, stale: str, now: str) -> str:
@@ -395,12 +397,14 @@ class _Talk:
         if not _speaks_of(_TAKEN_BACK, whole):
             return
         fresh = frozenset[str]().union(*(one.plan for one in message))
-        cue = next((n for n, one in enumerate(message) if _pattern(_TAKEN_BACK).search(one.low)), 0)
+        cue = next(
+            (n for n, one in enumerate(message) if _PATTERNS[_TAKEN_BACK].search(one.low)), 0
+        )
         for one in message[cue:]:
             if one.plan or one.values:
                 self._settle(one, changing=False)
         holding = [plan for plan in self._plans if plan.text and not plan.plan <= fresh]
-        if not _pattern(_EVERYTHING).search(whole):
+        if not _PATTERNS[_EVERYTHING].search(whole):
             said = frozenset[str]().union(*(one.words for one in message[cue:]))
             holding = _meant(holding, said, message[0].line.position, named=not fresh)
         for one in message[cue:] if holding else ():
@@ -503,7 +507,7 @@ def _sense(sentence: str) -> _Sense:
     if sense.values:
         sense.scopes = dict(_scopes_of(sense, text))
     if not sense.low.endswith("?"):
-        match = _pattern(_PLAN).search(sense.low) if len(sense.low) == len(text) else None
+        match = _PATTERNS[_PLAN].search(sense.low) if len(sense.low) == len(text) else None
         if match:
             sense.plan = sense.words.intersection(stems_in(match["what"]))
             sense.plan_at = match.start("what")
@@ -592,12 +596,12 @@ def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
     if not _differ(old, new, {kind}):
         return False
     taken = _stems_of(new.values)
-    taken.update(stem for cue in _pattern(_CHANGE).finditer(new.low) for stem in stems_in(cue[0]))
+    taken.update(stem for cue in _PATTERNS[_CHANGE].finditer(new.low) for stem in stems_in(cue[0]))
     about = new.words - taken
     if not about:
         return new.line.position - old.line.position <= _NEAR
     # Endings, and signs in pairs, hide what is the same in other languages.
-    plain = new.low.isascii() and not _pattern(_ANNOUNCED).match(new.low)
+    plain = new.low.isascii() and not _PATTERNS[_ANNOUNCED].match(new.low)
     share = _HALF if plain else _SOME
     return len(about) <= _BRIEF and len(about & old.words) >= share * len(about)
 
