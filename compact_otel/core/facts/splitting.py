@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from compact_otel.core.facts.constraints import Strength, is_small_talk, strength, strengths
@@ -97,10 +97,18 @@ def outdated(items: Sequence[object]) -> frozenset[int]:
         for position, item in enumerate(items)
         if isinstance(item, Mapping) and item.get("role") == "user"
     ]
-    return _outdated(tuple(said))
+    mark = hash(tuple(said))
+    known = next((found for known, found in list(_weighed) if known == mark), None)
+    if known is None:
+        known = _outdated(said)
+        _weighed.append((mark, known))
+    return known
 
 
-@lru_cache(maxsize=4)  # a compaction weighs several plans of the same history
+# A compaction weighs several plans of the same history. By hash, so that no history is held on to.
+_weighed: deque[tuple[int, frozenset[int]]] = deque(maxlen=4)
+
+
 def _outdated(said: Iterable[tuple[int, str]]) -> frozenset[int]:
     parts = {position: _parts(Said(position, "user", text)) for position, text in said}
     lines = [Line(position, part) for position, those in parts.items() for part in those]
@@ -156,7 +164,7 @@ class _Talk(NamedTuple):
     """
 
     places: Sequence[int]
-    parts: Mapping[int, Sequence[str]]
+    parts: Mapping[int, list[str]]
     turns: Mapping[int, int]
     holds: Standing
 
@@ -211,16 +219,11 @@ def _users_lines(note: Iterable[_NoteLine]) -> Iterator[Line]:
             yield from (Line(-1, part) for part in parts)
 
 
-@lru_cache(maxsize=2048)
-def _users_parts(text: str) -> tuple[str, ...]:
-    lines = (one for line in text.splitlines() if (one := one_line(line)))
-    return tuple(part for line in lines for part in word_for_word(line))
-
-
-def _parts(said: Said) -> Sequence[str]:
+def _parts(said: Said) -> list[str]:
     """Return the sentences of a message; a user's are word for word."""
     if said.who == "user":
-        return _users_parts(said.text)
+        lines = (one for line in said.text.splitlines() if (one := one_line(line)))
+        return [part for line in lines for part in word_for_word(line)]
     text = said.text
     if said.who == "assistant":
         text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
