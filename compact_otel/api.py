@@ -23,7 +23,8 @@ def instrument(**options: Any) -> CompactManager:
     Args:
         **options: Fields of `CompactConfig` and `CompactPolicy` (`trigger_pct=0.8`), on top of the
             environment; or `config`; or `manager`; and the parts of a `CompactManager`
-            (`estimator`, `summarizer`, `storage`, `exporters`, `tracer_provider`).
+            (`estimator`, `summarizer`, `storage`, `exporters`, `tracer_provider`,
+            `meter_provider`).
 
     Returns:
         The manager that the calls go to. Called a second time without `uninstrument()`, the first

@@ -22,6 +22,7 @@ from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.types import CallContext
 from compact_otel.engine.performing import is_compacting
 from compact_otel.manager import CompactManager
+from compact_otel.metering import RescueResult
 from compact_otel.model_call import (
     NOT_IN_HAND,
     ModelCall,
@@ -63,6 +64,7 @@ class Prepared:
     context: CallContext = field(default_factory=CallContext)
     estimate: int = 0
     place: otel.Context = field(default_factory=otel.get_current)
+    is_rescue: bool = False
 
 
 async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
@@ -148,6 +150,7 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
             history_key=refused.history_key,
         )
     if result.outcome not in ("compacted", "fallback") or len(result.messages) > len(sent):
+        manager.rescued("failed", refused.context.model)
         return None
     take_over()
     flag = manager.config.policy.protected_flag
@@ -155,6 +158,8 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
         call=original.with_input(result.messages).unmarked(flag),
         session_id=refused.session_id,
         history_key=result.history_key,
+        context=refused.context,
+        is_rescue=True,
     )
 
 
@@ -272,9 +277,26 @@ async def get_response(manager: CompactManager, call: ModelCall) -> Any:
         again = await rescued(manager, going, error)
         if again is None:
             raise
-        going, response = again, await _response(again)
+        going = again
+        try:
+            response = await _response(again)
+        except BaseException:
+            _count(manager, again, "failed")
+            raise
+        _count(manager, again, "recovered")
     _heard(manager, going, response)
     return response
+
+
+def _count(
+    manager: CompactManager, call: Prepared, result: RescueResult, problem: object = None
+) -> None:
+    """Count a rescue, or that there could be none for what is no more than perhaps an overflow."""
+    with contextlib.suppress(Exception):  # the program must hear what the model said
+        if call.original is None and not call.is_rescue:
+            return  # nobody's to judge
+        if problem is None or overflow_in(problem) is not None:
+            manager.rescued(result, call.context.model)
 
 
 async def _response(going: Prepared) -> Any:
@@ -300,6 +322,7 @@ class CompactingStream:
         self._manager = manager
         self._call = call
         self._going: Prepared | None = None
+        self._second: Prepared | None = None  # until something came of it
         self._events: AsyncIterator[Any] | None = None
         self._begun = False  # content was passed on
         self._finished = False
@@ -325,23 +348,36 @@ class CompactingStream:
         except Exception as error:
             again = await self._rescued(going, error)
             if again is None:
+                self._came_out("failed")
                 raise
         else:
-            again = await self._rescued(going, event) if _is_failure(event) else None
+            failed = _is_failure(event)
+            again = await self._rescued(going, event) if failed else None
             if again is None:
                 self._begun = self._begun or getattr(event, "type", None) not in _OPENING
+                if self._begun:
+                    self._came_out("failed" if failed else "recovered")
                 _heard(self._manager, going, event)
                 return event
-        self._going = again
+        self._going = self._second = again
         return await self._next(again)  # at most once: a second attempt is not rescued
 
     async def _rescued(self, going: Prepared, problem: object) -> Prepared | None:
         """Close what failed and return a smaller call, None if there is to be no second attempt."""
-        again = None if self._begun else await rescued(self._manager, going, problem)
+        if self._begun:
+            _count(self._manager, going, "refused", problem)
+            return None
+        again = await rescued(self._manager, going, problem)
         if again is not None:
             with contextlib.suppress(Exception):  # it has failed already
                 await self._close()
         return again
+
+    def _came_out(self, result: RescueResult) -> None:
+        """Count once what became of a second attempt."""
+        again, self._second = self._second, None
+        if again is not None and again.is_rescue:
+            _count(self._manager, again, result)
 
     async def _pull(self, going: Prepared) -> Any:
         with going.call.handing():

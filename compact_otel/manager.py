@@ -17,12 +17,14 @@ from compact_otel.engine.request import OnInsufficient, Request
 from compact_otel.forks import LOADING_S, mutex
 
 if TYPE_CHECKING:  # loaded with the first question: a program that starts does not wait for it
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from compact_otel.core import events
     from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
     from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
     from compact_otel.engine.service import Service
+    from compact_otel.metering import RescueResult
     from compact_otel.overflow import Overflow
 
 
@@ -46,6 +48,7 @@ class CompactManager:
         storage: Keeps what is compacted away; None for what `config.storage` says.
         exporters: Take every event beside OpenTelemetry; None for what `config.telemetry` says.
         tracer_provider: Where spans go; None for the global provider.
+        meter_provider: Where metrics go; None for the global provider.
 
     Raises:
         ConfigError: If the environment holds an impossible value, or a part lacks a method.
@@ -60,11 +63,12 @@ class CompactManager:
         storage: StorageAdapter | None = None,
         exporters: Sequence[Exporter] | None = None,
         tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
         if not isinstance(self.config, CompactConfig):
             raise ConfigError(f"need a CompactConfig in `config`, got {type(config).__name__}")
-        self._tracer_provider = tracer_provider
+        self._providers = tracer_provider, meter_provider
         self._parts = {
             "estimator": estimator,
             "summarizer": summarizer,
@@ -85,7 +89,8 @@ class CompactManager:
                 from compact_otel.engine.service import Service
 
                 if self._loaded is None:
-                    self._loaded = Service(self._settled, self._tracer_provider, **self._parts)
+                    tracers, meters = self._providers
+                    self._loaded = Service(self._settled, tracers, meters, **self._parts)
         return self._loaded
 
     def preflight(
@@ -234,6 +239,16 @@ class CompactManager:
             usage: What the response said.
         """
         self._service.heard(session_id, history_key, usage)
+
+    def rescued(self, result: RescueResult, model: str | None) -> None:
+        """Count what became of a call that the provider had refused as too large.
+
+        Args:
+            result: `recovered` if it went through in the end, `failed` if not, `refused` if it
+                could not be sent again, as its answer had begun.
+            model: As in `CallContext`.
+        """
+        self._service.rescued(result, model)
 
     def is_near_limit(self, call: CallContext, estimate: int) -> bool:
         """Say whether a call that got an empty answer may have been too large.

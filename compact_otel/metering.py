@@ -1,27 +1,36 @@
-"""What adds up over compactions, as metrics: what summaries cost and hold, and what was saved.
+"""What adds up over calls, as metrics: useful without any trace, which may not have been sampled.
 
 A fact has the name here that it has on spans and events. No instrument is made before there is
-something to record, and none has ids, names of agents or text among its attributes.
+something to record, and none has ids, names of agents or text among its attributes. Calls that are
+only observed are not counted: nothing of what they tell was done.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from compact_otel.core import events
-from compact_otel.core.types import Outcome
+from compact_otel.core.types import Outcome, TriggerType
 from compact_otel.forks import LOADING_S, mutex
 from compact_otel.patience import Patience
-from compact_otel.telemetry import OUTCOME, SCHEMA_URL, SCOPE
+from compact_otel.telemetry import ERROR_TYPE, OUTCOME, SCHEMA_URL, SCOPE
 from compact_otel.version import __version__
 
-if TYPE_CHECKING:  # loaded with the first compaction, which takes its time anyway
-    from opentelemetry.metrics import Counter, Histogram
+if TYPE_CHECKING:  # loaded with the first call, which takes its time anyway
+    from opentelemetry.metrics import Counter, Histogram, MeterProvider
+
+RescueResult = Literal["recovered", "failed", "refused"]
+
+_MODEL = "gen_ai.request.model"
+_STRATEGY = "compact.policy.strategy"
 
 _SECONDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
-_SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)
+_COVERAGE = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)
+_FILLED = (0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1)
+_TOKENS = (256.0, *(float(2**power) for power in (10, 12, 13, 14, 15, 16, 17, 18, 19, 20)))
+_BYTES = tuple(float(2**power) for power in (10, 13, 16, 18, 20, 22, 24, 26))
 
 _WHO = "a metric"
 
@@ -29,36 +38,136 @@ _loading = mutex(LOADING_S)
 
 
 class Meters:
-    """Records by the global meter provider; costs nothing where there is none.
+    """Records what happens; costs next to nothing where nobody reads it.
 
     Args:
         patience: Calls the instruments; a provider may fail or hang.
+        meter_provider: Where metrics go; None for the global provider.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, meter_provider: MeterProvider | None = None) -> None:
         self._patience = patience
+        self._provider = meter_provider
         self._made: _Instruments | None = None
 
-    def summarized(self, created: events.SummaryCreated) -> None:
-        """Record what a summary cost, and what it holds of the facts."""
-        self._patience.call(_WHO, partial(self._summarized, created))
+    def of(self, model: str | None, strategy: str, trigger: TriggerType) -> CallMeter:
+        """Return what records one call.
 
-    def compacted(self, tokens_removed: int, strategy: str, outcome: Outcome) -> None:
-        """Record what a compaction saves each later call."""
-        attributes = {"compact.policy.strategy": strategy, OUTCOME: outcome}
-        self._patience.call(
-            _WHO, lambda: self._instruments.tokens_removed.add(tokens_removed, attributes)
+        Args:
+            model: The model that it goes to, None if it is not known.
+            strategy: What a summary of it puts first.
+            trigger: Who looks at it.
+        """
+        return CallMeter(self, model, strategy, trigger)
+
+    def recalled(self, event: events.Recall) -> None:
+        """Count that an agent looked something up."""
+        self.call(lambda: self.instruments.recalls.add(1, {"compact.recall.result": event.result}))
+
+    def rescued(self, result: RescueResult, model: str | None) -> None:
+        """Count what became of a call that the provider had refused as too large."""
+        told = _without_none({"compact.rescue.result": result, _MODEL: model})
+        self.call(lambda: self.instruments.rescues.add(1, told))
+
+    def call(self, record: Callable[[], None]) -> None:
+        """Record something; whatever goes wrong costs the record only."""
+        self._patience.call(_WHO, record)
+
+    @property
+    def instruments(self) -> _Instruments:
+        """The instruments, made with the first record."""
+        if self._made is None:
+            with _loading:
+                self._made = _made(self._provider) if self._made is None else self._made
+        return self._made
+
+
+class CallMeter:
+    """Records what is told of one call.
+
+    Args:
+        meters: Where.
+        model: As in `Meters.of`.
+        strategy: As in `Meters.of`.
+        trigger: As in `Meters.of`.
+    """
+
+    def __init__(
+        self, meters: Meters, model: str | None, strategy: str, trigger: TriggerType
+    ) -> None:
+        self._meters = meters
+        self._model = {} if model is None else {_MODEL: model}
+        self._strategy = {_STRATEGY: strategy}
+        self._trigger = trigger
+        self._filled: float | None = None
+        self._error: str | None = None
+
+    def told(self, event: events.Event) -> None:
+        """Record what an event adds up to."""
+        record = _RECORDERS.get(type(event))
+        # A summary that is made ahead is looked at once more when it is due.
+        if record is not None and (self._trigger != "background" or record in _ONCE):
+            self._meters.call(lambda: record(self, self._meters.instruments, event))
+
+    def ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
+        """Record how the call came out.
+
+        Args:
+            outcome: How.
+            removed: Tokens that it is smaller by.
+            seconds: How long it took.
+        """
+        self._meters.call(lambda: self._ended(outcome, removed, seconds))
+
+    def _ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
+        made, known = self._meters.instruments, {OUTCOME: outcome}
+        shaped = outcome in ("error", "fallback") and self._error is not None
+        how = {**known, "compact.trigger.type": self._trigger, **self._model}
+        made.operation.record(seconds, {**how, ERROR_TYPE: self._error} if shaped else how)
+        if outcome in ("compacted", "fallback"):
+            made.tokens_removed.add(max(0, removed), {**self._strategy, **known})
+
+    def _estimated(self, made: _Instruments, event: events.TokenEstimate) -> None:
+        tokens = event.tokens_before if event.phase == "before" else event.tokens_after
+        if event.phase == "before":
+            self._filled = event.utilization
+        if tokens is not None:
+            made.context.record(tokens, {"compact.estimate.phase": event.phase, **self._model})
+
+    def _decided(self, made: _Instruments, event: events.TriggerDecision) -> None:
+        known = {"compact.trigger.decision": event.decision, **self._model}
+        why = {"compact.trigger.type": event.trigger, "compact.trigger.reason": event.reason}
+        made.decisions.add(1, {**known, **why})
+        if self._filled is not None:
+            made.filled.record(self._filled, known)
+
+    def _pruned(self, made: _Instruments, event: events.PrunedMessages) -> None:
+        made.pruned.add(event.pruned, self._strategy)
+
+    def _failed(self, made: _Instruments, event: events.Failure) -> None:
+        if event.stage != "archive":  # an archive never shapes the result
+            self._error = event.error_type
+        made.failures.add(
+            1,
+            {
+                "compact.failure.stage": event.stage,
+                "compact.failure.fallback": event.fallback,
+                ERROR_TYPE: event.error_type,
+            },
         )
 
-    def _summarized(self, created: events.SummaryCreated) -> None:
-        made = self._instruments
+    def _archived(self, made: _Instruments, event: events.Archival) -> None:
+        if event.size is not None:
+            made.archive.record(event.size, {"compact.archive.adapter": event.adapter})
+
+    def _summarized(self, made: _Instruments, created: events.SummaryCreated) -> None:
+        if created.prepared:
+            return  # it was paid for, and counted, when it was made
         known = {
             "compact.summarizer.name": created.summarizer,
-            "compact.policy.strategy": created.strategy,
+            _STRATEGY: created.strategy,
         }
-        asked = (
-            known if created.model is None else {**known, "compact.summary.model": created.model}
-        )
+        asked = _without_none({**known, "compact.summary.model": created.model})
         if created.duration is not None:
             made.duration.record(created.duration, asked)
         if created.prompt_tokens is not None:
@@ -68,33 +177,72 @@ class Meters:
         if created.facts_found and created.facts_kept is not None:
             made.coverage.record(created.facts_kept / created.facts_found, known)
 
-    @property
-    def _instruments(self) -> _Instruments:
-        if self._made is None:
-            with _loading:
-                self._made = _made() if self._made is None else self._made
-        return self._made
+
+_RECORDERS: Mapping[type[events.Event], Callable[..., None]] = {
+    events.TokenEstimate: CallMeter._estimated,  # noqa: SLF001 - of this very module
+    events.TriggerDecision: CallMeter._decided,  # noqa: SLF001
+    events.PrunedMessages: CallMeter._pruned,  # noqa: SLF001
+    events.Failure: CallMeter._failed,  # noqa: SLF001
+    events.Archival: CallMeter._archived,  # noqa: SLF001
+    events.SummaryCreated: CallMeter._summarized,  # noqa: SLF001
+}
+_ONCE = frozenset(_RECORDERS[kind] for kind in (events.Failure, events.SummaryCreated))
+
+
+def _without_none(attributes: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Instruments:
+    operation: Histogram
+    decisions: Counter
+    context: Histogram
+    filled: Histogram
+    tokens_removed: Counter
+    pruned: Counter
     duration: Histogram
     prompt_tokens: Counter
     completion_tokens: Counter
     coverage: Histogram
-    tokens_removed: Counter
+    failures: Counter
+    rescues: Counter
+    recalls: Counter
+    archive: Histogram
 
 
-def _made() -> _Instruments:
+def _made(provider: MeterProvider | None) -> _Instruments:
     from opentelemetry import metrics
 
-    meter = metrics.get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
+    meter = metrics.get_meter(SCOPE, __version__, provider, schema_url=SCHEMA_URL)
+
+    def histogram(name: str, unit: str, what: str, bounds: tuple[float, ...]) -> Histogram:
+        return meter.create_histogram(name, unit, what, explicit_bucket_boundaries_advisory=bounds)
+
     return _Instruments(
-        duration=meter.create_histogram(
+        operation=histogram(
+            "compact.operation.duration", "s", "How long a call was looked at.", _SECONDS
+        ),
+        decisions=meter.create_counter(
+            "compact.decisions", "{decision}", "Calls that were looked at, and what was decided."
+        ),
+        context=histogram(
+            "compact.context.tokens", "{token}", "Size of a call, before and after.", _TOKENS
+        ),
+        filled=histogram(
+            "compact.window.utilization", "1", "Share of the window that a call fills.", _FILLED
+        ),
+        tokens_removed=meter.create_counter(
+            "compact.tokens.removed", "{token}", "Tokens that a compaction took out of a call."
+        ),
+        pruned=meter.create_counter(
+            "compact.messages.pruned", "{message}", "Items that a summary took the place of."
+        ),
+        duration=histogram(
             "compact.summary.duration",
             "s",
             "How long summarisers were waited for, for one summary.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            _SECONDS,
         ),
         prompt_tokens=meter.create_counter(
             "compact.summary.prompt_tokens", "{token}", "Tokens that were sent for summaries."
@@ -102,13 +250,20 @@ def _made() -> _Instruments:
         completion_tokens=meter.create_counter(
             "compact.summary.completion_tokens", "{token}", "Tokens that came back for summaries."
         ),
-        coverage=meter.create_histogram(
+        coverage=histogram(
             "compact.summary.coverage",
             "1",
             "Share of the key facts of what goes that a summary holds.",
-            explicit_bucket_boundaries_advisory=_SHARES,
+            _COVERAGE,
         ),
-        tokens_removed=meter.create_counter(
-            "compact.tokens.removed", "{token}", "Tokens that a compaction took out of a call."
+        failures=meter.create_counter(
+            "compact.failures", "{failure}", "What went wrong, and what was done instead."
         ),
+        rescues=meter.create_counter(
+            "compact.rescues", "{rescue}", "Calls that a provider refused as too large."
+        ),
+        recalls=meter.create_counter(
+            "compact.recalls", "{recall}", "Times that an agent looked up what was removed."
+        ),
+        archive=histogram("compact.archive.size", "By", "Size of a stored history.", _BYTES),
     )

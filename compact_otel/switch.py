@@ -35,7 +35,10 @@ OLDEST_SDK = "0.14"
 """The first version of openai-agents that this works with."""
 
 _METHODS = ("get_response", "stream_response")
-_PARTS = ("estimator", "summarizer", "storage", "exporters", "tracer_provider")
+_PARTS = (
+    *("estimator", "summarizer", "storage", "exporters"),
+    *("tracer_provider", "meter_provider"),
+)
 
 _SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig)
 

@@ -115,7 +115,12 @@ class Performance:
         self._writers = writers
         self._span = span
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
-        self._meters = None if observed else shared.meters
+        self._meter = (
+            None
+            if observed
+            else shared.meters.of(job.scale.call.model, job.scale.policy.strategy, job.trigger)
+        )
+        self._began = time.perf_counter()
         self._blocked = running_loop() if blocking else None
         self._held = _Held()
         self._at_storage = False
@@ -192,16 +197,18 @@ class Performance:
     def tell_steps(self) -> None:
         """Tell what a summariser did on its way; in order, and from the thread of the flow."""
         for happened, event in self._steps.taken():
-            self._telling.tell(event, happened)
+            self._tell(event, happened)
 
-    def _metered(self, event: events.Event) -> events.Event:
-        """Return an event with what only a clock knows of it; record what a summary cost."""
+    def _timed(self, event: events.Event) -> events.Event:
+        """Return an event with what only a clock knows of it."""
         if not isinstance(event, events.SummaryCreated) or event.prepared:
             return event
-        event = replace(event, duration=self._summarizing_s)
-        if self._meters is not None:
-            self._meters.summarized(event)
-        return event
+        return replace(event, duration=self._summarizing_s)
+
+    def _tell(self, event: events.Event, happened: float | None = None) -> None:
+        self._telling.tell(event, happened)
+        if self._meter is not None:
+            self._meter.told(event)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -219,7 +226,7 @@ class Performance:
         match effect:
             case events.Event():
                 self.tell_steps()
-                self._telling.tell(self._metered(effect))
+                self._tell(self._timed(effect))
             case LoadCheckpoints(anew=anew):
                 known.read(session_id, self._storage, anew=anew)
             case Claim(key, patient):
@@ -265,9 +272,9 @@ class Performance:
 
     def end(self, result: FlowResult) -> None:
         """Say on the span what came of it."""
-        if self._meters is not None and result.outcome in ("compacted", "fallback"):
+        if self._meter is not None:
             removed = result.tokens_before - result.tokens_after
-            self._meters.compacted(removed, self._job.scale.policy.strategy, result.outcome)
+            self._meter.ended(result.outcome, removed, time.perf_counter() - self._began)
         self._span.end(result.outcome, result.replayed)
 
     def release(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from compact_otel.adapters.claims import ThreadClaims
@@ -16,7 +17,7 @@ from compact_otel.engine.performing import Shared
 from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.runs import Runs
 from compact_otel.engine.telling import Telling
-from compact_otel.metering import Meters
+from compact_otel.metering import Meters, RescueResult
 from compact_otel.overflow import Overflow
 from compact_otel.patience import Patience
 from compact_otel.telemetry import Telemetry
@@ -32,11 +33,16 @@ class Service:
     Args:
         config: Settings.
         tracer_provider: Where spans go; None for the global provider.
+        meter_provider: Where metrics go; None for the global provider.
         **parts: The other arguments of a `CompactManager`.
     """
 
     def __init__(
-        self, config: CompactConfig, tracer_provider: TracerProvider | None, **parts: Any
+        self,
+        config: CompactConfig,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        **parts: Any,
     ) -> None:
         if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
             from compact_otel.exporters.ariadne.joining import with_viewer
@@ -54,7 +60,7 @@ class Service:
             ahead=Preparations(),
             patience=patience,
             telemetry=Telemetry(tracer_provider, patience),
-            meters=Meters(patience),
+            meters=Meters(patience, meter_provider),
             windows=self._windows,
         )
         self.runs = Runs(self._shared)
@@ -111,3 +117,9 @@ class Service:
         shared = self._shared
         span = shared.telemetry.current()
         Telling(session_id, span, shared.parts.exporters, shared.patience).tell(event)
+        if isinstance(event, events.Recall):
+            shared.meters.recalled(event)
+
+    def rescued(self, result: RescueResult, model: str | None) -> None:
+        """Count what became of a call that the provider had refused as too large."""
+        self._shared.meters.rescued(result, model)
