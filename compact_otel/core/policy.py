@@ -16,7 +16,7 @@ Everything is one pass over the blocks: a rescan per step or item would be quadr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
@@ -271,7 +271,7 @@ def make_plan(
             room = min(target - plan.kept_tokens - wanted, int(target * _USERS_SHARE))
             room = min(room, policy.keep_user_tokens)
             if room:
-                plan = _with_users(plan, ranked, room, outdated(items))
+                plan = _with_users(plan, ranked, room, items)
             return replace(plan, summary_budget=min(largest, target - plan.kept_tokens))
     assert plan is not None  # noqa: S101 - there is always a step, and types cannot say so
     room = limits_.budget - plan.kept_tokens
@@ -348,11 +348,11 @@ def _keep(
     )
 
 
-def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, stale: Collection[int]) -> Plan:
+def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, items: Sequence[Item]) -> Plan:
     """Return a plan that also keeps users' messages: the first, then the newest that fit.
 
-    Where a user said otherwise later (`stale`) the summary says what holds: word for word the old
-    value would stand in the request as if it did.
+    Where a user said otherwise later the summary says what holds: word for word the old value would
+    stand in the request as if it did.
     """
     staying = set(plan.kept)
     said = [
@@ -360,12 +360,15 @@ def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, stale: Collect
         for entry in ranked
         if entry.block.kind == "user" and entry.rank != 0 and entry.block.start not in staying
     ]
+    # The first one says what all this is for. To read what holds is the dearest part of a plan, so
+    # of the others only those are read that may stay.
+    newest = _newest(said[1:], room)
+    begin = newest[-1].block.start if newest else 0
+    stale = {begin + position for position in outdated(items[begin:])} if newest else ()
     added: list[int] = []
     left = room
-    # The first one says what all this is for.
-    newest = (entry for entry in said[:0:-1] if entry.block.start not in stale)
     for entry in (*said[:1], *newest):
-        if entry.tokens <= left:
+        if entry.tokens <= left and (entry is said[0] or entry.block.start not in stale):
             left -= entry.tokens
             added += range(entry.block.start, entry.block.stop)
     dropped = sorted(set(plan.dropped).difference(added))
@@ -378,6 +381,12 @@ def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, stale: Collect
         user_messages=len(added),
         place=max(in_front) + 1 if in_front else None,
     )
+
+
+def _newest(said: Sequence[_Ranked], room: int) -> list[_Ranked]:
+    """Return the newest entries that have so many tokens together, the newest first."""
+    sums = accumulate(entry.tokens for entry in reversed(said))
+    return [entry for entry, tokens in zip(reversed(said), sums, strict=True) if tokens <= room]
 
 
 def _guidance(plan: Plan, tokens: Sequence[int], fixed_tokens: int, policy: CompactPolicy) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -97,19 +96,6 @@ def outdated(items: Sequence[object]) -> frozenset[int]:
         for position, item in enumerate(items)
         if isinstance(item, Mapping) and item.get("role") == "user"
     ]
-    mark = hash(tuple(said))
-    known = next((found for known, found in list(_weighed) if known == mark), None)
-    if known is None:
-        known = _outdated(said)
-        _weighed.append((mark, known))
-    return known
-
-
-# A compaction weighs several plans of the same history. By hash, so that no history is held on to.
-_weighed: deque[tuple[int, frozenset[int]]] = deque(maxlen=4)
-
-
-def _outdated(said: Iterable[tuple[int, str]]) -> frozenset[int]:
     parts = {position: _parts(Said(position, "user", text)) for position, text in said}
     lines = [Line(position, part) for position, those in parts.items() for part in those]
     changed = {position for position, _ in standing(lines).changed}

@@ -57,13 +57,14 @@ _ECHOES = 400
 """Earlier lines in which a value or a plan that holds no longer is looked for."""
 
 
-_CHANGE = in_any_language(cues.CHANGES)
-_ANNOUNCED = in_any_language(cues.ANNOUNCED)
-_TAKEN_BACK = in_any_language(cues.TAKEN_BACK)
-_LIFTED = in_any_language(cues.LIFTED)
-_STANDS = rf"\b(?:{one_of(cues.STANDS)})"
-_EVERYTHING = rf"\b(?:{one_of(cues.EVERYTHING)})\b"
-_PLAN = (
+# Compiled with the module: many sessions may compact at once, and would each do it.
+_CHANGE = re.compile(in_any_language(cues.CHANGES))
+_ANNOUNCED = re.compile(in_any_language(cues.ANNOUNCED))
+_TAKEN_BACK = re.compile(in_any_language(cues.TAKEN_BACK))
+_LIFTED = re.compile(in_any_language(cues.LIFTED))
+_STANDS = re.compile(rf"\b(?:{one_of(cues.STANDS)})")
+_EVERYTHING = re.compile(rf"\b(?:{one_of(cues.EVERYTHING)})\b")
+_PLAN = re.compile(
     r"\b(?:let's (?:instead |just |now )?(?!not\b|see\b|say\b|dig\b|talk\b|hear\b|plan\b|"
     r"swap\b|switch\b|start\b)|"
     r"(?:i think |maybe |yeah )?we (?:should|could|will|can) (?:instead |just )?(?!not\b)|"
@@ -118,32 +119,53 @@ _NEAR = 40
 """Items within which a change that names nothing ("make that Tuesday") finds what it means."""
 
 
-# Compiled with the module: many sessions may compact at once, and would each do it.
-_PATTERNS = {
-    form: re.compile(form)
-    for form in (_CHANGE, _ANNOUNCED, _TAKEN_BACK, _LIFTED, _STANDS, _EVERYTHING, _PLAN)
-}
-
-
 @dataclass(slots=True, eq=False)
 class _Sense:
-    """What a sentence says by itself, wherever it stands.
+    """What a sentence says by itself, wherever it stands: read once, and asked in each compaction.
 
     Attributes:
         text: The sentence.
         values: Its values.
+        spoken: The values as they are compared, by kind, in order.
+        named: Stems of its values.
         scopes: For each attribute that it sets, what else it names.
         plan: Stems of what it proposes.
         plan_at: Where that begins in the text.
         demand: How much it demands.
+        asks: It is a question.
+        changes: It announces a change.
+        about: What it wants to change, if it does: its words but the values and the announcement.
+        apart: What it announces comes beside what there is, or under a condition.
+        plainly: It is in words whose endings are known.
+        takes_back: It takes something back.
+        lifts: It lifts a demand.
+        by_ban: It lifts with a word that forbids.
+        bans: It forbids.
+        unsure: It demands nothing for sure.
+        states: It says what something is, or where it stands.
+        settles: It says what holds.
     """
 
     text: str
     values: Sequence[Value] = ()
+    spoken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plan: frozenset[str] = frozenset()
     plan_at: int = 0
     demand: Strength = Strength.NONE
+    asks: bool = False
+    changes: bool = False
+    about: frozenset[str] = frozenset()
+    apart: bool = False
+    plainly: bool = False
+    takes_back: bool = False
+    lifts: bool = False
+    by_ban: bool = False
+    bans: bool = False
+    unsure: bool = False
+    states: bool = False
+    settles: bool = False
     _low: str | None = None
     _words: frozenset[str] | None = None
 
@@ -183,28 +205,8 @@ class _Said:
     carriers: tuple[_Said, ...] = ()
 
     @property
-    def low(self) -> str:
-        return self.sense.low
-
-    @property
     def words(self) -> frozenset[str]:
         return self.sense.words
-
-    @property
-    def values(self) -> Sequence[Value]:
-        return self.sense.values
-
-    @property
-    def scopes(self) -> Mapping[str, frozenset[str]]:
-        return self.sense.scopes
-
-    @property
-    def plan(self) -> frozenset[str]:
-        return self.sense.plan
-
-    @property
-    def demand(self) -> Strength:
-        return self.sense.demand
 
 
 class Standing(NamedTuple):
@@ -240,11 +242,6 @@ def standing(lines: Sequence[Line]) -> Standing:
         frozenset(place for place in settled if talk.settled[place]),
         frozenset(talk.ended),
     )
-
-
-@lru_cache(maxsize=16_384)  # as for `_sense`, with a few questions for each sentence
-def _speaks_of(form: str, low: str) -> bool:
-    return bool(_PATTERNS[form].search(low))
 
 
 def _put(text: str, stale: str, now: str) -> str:
@@ -287,74 +284,67 @@ class _Talk:
         said = [_read(order, line) for order, line in message]
         if said[0].line.by_user:
             own = said if len(said) <= _DOCUMENT else [*said[:_OWN], *said[-_OWN:]]
-            self._take_back(own)
+            if any(one.sense.takes_back for one in own):
+                self._take_back(own)
             for one in own:
-                if not one.low.endswith("?"):
+                if not one.sense.asks:
                     self._change(one)
                     self._lift(one)
-        for one in said:
-            self._remember(one)
+            for one in said:
+                if not one.sense.asks:
+                    self._remember(one)
+        self._said.extend(said)
 
     def _remember(self, one: _Said) -> None:
-        self._said.append(one)
-        if not one.line.by_user or one.low.endswith("?"):
-            return
-        for name in one.scopes:
+        sense = one.sense
+        for name in sense.scopes:
             self._set[name].append(one)
-        announced = bool(one.values) and _speaks_of(_ANNOUNCED, one.low)
-        if one.scopes or announced or _defines(one) or _speaks_of(_STANDS, one.low):
+        if sense.settles:
             self._settle(one, changing=False)
-        for kind in _kinds_of(one):
+        for kind in sense.spoken:
             self._kinds[kind].append(one)
-        if one.plan:
+        if sense.plan:
             self._plans.append(one)
-        if one.demand >= Strength.WISH:
+        if sense.demand >= Strength.WISH:
             self._demands.append(one)
 
     def _change(self, new: _Said) -> None:
         """Let a line replace what set the same attribute, or a value of the same kind."""
-        done: set[int] = set()
-        for name, scope in new.scopes.items():
+        sense, done = new.sense, set[int]()
+        for name, scope in sense.scopes.items():
             for old in list(self._set[name]):
                 if old.text and old.order not in done and _same_scope(name, old, new, scope):
                     done.add(old.order)
                     self._replace(old, new, BY_NAME[name].kinds, BY_NAME[name].words)
-        if not new.values:
+        if not (sense.changes or sense.demand):
             return
-        announced = _speaks_of(_CHANGE, new.low)
-        if not (announced or new.demand):
-            return
-        for kind in _kinds_of(new):
+        for kind in sense.spoken:
             for old in reversed(self._kinds[kind]):
-                if old.order in done or not old.text or _set_apart(kind, old, new):
+                if old.order in done or not old.text:
                     continue
-                if announced and _is_meant(kind, old, new):
-                    self._replace(old, new, frozenset({kind}), frozenset())
-                    break
-                if _is_restated(old, new):
-                    self._replace(old, new, frozenset({kind}), new.words)
+                meant = sense.changes and _is_meant(kind, old, new)
+                if (meant or _is_restated(old, new)) and not _set_apart(kind, old, new):
+                    telling = frozenset() if meant else sense.words
+                    self._replace(old, new, frozenset({kind}), telling)
                     break
 
     def _replace(
         self, old: _Said, new: _Said, kinds: frozenset[str], telling: frozenset[str]
     ) -> None:
         """Show the new value where the old one stood, or nothing if that was all there was."""
-        now = [value for value in new.values if value.kind in kinds]
+        now = [value for value in new.sense.values if value.kind in kinds]
         self._settle(new)
         stale = [
             value
-            for value in old.values
-            if value.kind in kinds and value.text.lower() not in new.low
+            for value in old.sense.values
+            if value.kind in kinds and value.text.lower() not in new.sense.low
         ]
         alike = {value.kind for value in now}
         stale = [value for value in stale if value.kind in alike] or stale
         stale = [value for value in stale if _is_the_one(value, stale, old, new)]
         if not stale or not now:
             return
-        ignored = set(telling) | new.words
-        for value in old.values:
-            ignored.update(stems_in(value.text.lower()))
-        rest = old.words - ignored
+        rest = old.words - telling - new.words - old.sense.named
         if len(rest) <= (_LITTLE if telling else 0):
             self._show(old, GONE)
         else:
@@ -393,32 +383,27 @@ class _Talk:
 
     def _take_back(self, message: Sequence[_Said]) -> None:
         """Drop the plans that a message takes back, and what repeats them."""
-        whole = " ".join(one.low for one in message)
-        if not _speaks_of(_TAKEN_BACK, whole):
-            return
-        fresh = frozenset[str]().union(*(one.plan for one in message))
-        cue = next(
-            (n for n, one in enumerate(message) if _PATTERNS[_TAKEN_BACK].search(one.low)), 0
-        )
+        fresh = frozenset[str]().union(*(one.sense.plan for one in message))
+        cue = next(n for n, one in enumerate(message) if one.sense.takes_back)
         for one in message[cue:]:
-            if one.plan or one.values:
+            if one.sense.plan or one.sense.values:
                 self._settle(one, changing=False)
-        holding = [plan for plan in self._plans if plan.text and not plan.plan <= fresh]
-        if not _PATTERNS[_EVERYTHING].search(whole):
+        holding = [plan for plan in self._plans if plan.text and not plan.sense.plan <= fresh]
+        if not any(_EVERYTHING.search(one.sense.low) for one in message):
             said = frozenset[str]().union(*(one.words for one in message[cue:]))
             holding = _meant(holding, said, message[0].line.position, named=not fresh)
         for one in message[cue:] if holding else ():
-            if not one.low.endswith("?"):
+            if not one.sense.asks:
                 self._settle(one)
         for plan in holding:
-            stale = plan.plan - fresh
+            stale = plan.sense.plan - fresh
             head = plan.text[: plan.sense.plan_at]
             lead = plan.words.intersection(stems_in(head.lower()))
             self._show(plan, f"{head.rstrip()} [changed later]" if len(lead) > 1 else GONE)
             self._forget_plan(plan, stale)
             for one in message:
                 said_again = len(stale & one.words) >= _MOSTLY * max(1, len(stale))
-                if said_again and not one.plan & fresh - stale:
+                if said_again and not one.sense.plan & fresh - stale:
                     self.settled.pop((one.line.position, one.line.text), None)
                     self.ended.add((one.line.position, one.line.text))
 
@@ -428,7 +413,7 @@ class _Talk:
         for echo in self._said:
             if echo is plan or not echo.text:
                 continue
-            if not echo.line.by_user and any(map(str.isdigit, echo.low)):
+            if not echo.line.by_user and any(map(str.isdigit, echo.sense.low)):
                 continue  # it says more than that
             if len(stale & echo.words) >= _MOSTLY * len(stale):
                 self._show(echo, GONE)
@@ -437,20 +422,19 @@ class _Talk:
         """Drop a demand that a line takes back, or turns round."""
         if not self._demands:
             return
-        lifted = _speaks_of(_LIFTED, new.low)
-        if not (lifted or new.demand):
+        sense = new.sense
+        if not (sense.lifts or sense.demand):
             return
-        bans = bool(_BANS.search(new.low))
-        by_ban = bool(_LIFTING.search(new.low))
-        lifted = lifted and (by_ban or not (bans and new.demand >= Strength.RULE))
-        if not lifted and _UNSURE.search(new.low):
+        rules = sense.bans and sense.demand >= Strength.RULE
+        lifted = sense.lifts and (sense.by_ban or not rules)
+        if not lifted and sense.unsure:
             return
         enough = _HALF if lifted else _TURNED
         for old in reversed(self._demands):
             shared = len(old.words & new.words)
             if not old.text or shared < enough * len(old.words) or not shared:
                 continue
-            turned = bans != bool(_BANS.search(old.low)) or (lifted and by_ban)
+            turned = sense.bans != old.sense.bans or (lifted and sense.by_ban)
             if turned and (shared >= _MANY or (lifted and len(old.words) == 1)):
                 self._show(old, GONE)
                 self._settle(new)
@@ -472,25 +456,13 @@ def _meant(
         position: Its place.
         named: Nothing is planned in its place, so it has to name what it takes back.
     """
-    found = max(
-        reversed(plans), key=lambda plan: len(plan.plan & said) / len(plan.plan), default=None
-    )
-    if found is not None:
-        share = len(found.plan & said) / len(found.plan)
-        if share >= (_HALF if named else _SOME):
-            return [found]
+    shares = [(len(plan.sense.plan & said) / len(plan.sense.plan), plan) for plan in plans]
+    share, found = max(reversed(shares), key=lambda entry: entry[0], default=(0.0, None))
+    if found is not None and share >= (_HALF if named else _SOME):
+        return [found]
     if named or not plans or position - plans[-1].line.position > _SOON:
         return []
     return [plans[-1]]
-
-
-def _kinds_of(one: _Said) -> Iterable[str]:
-    """Return the kinds of its values, in order and each once."""
-    return dict.fromkeys(value.kind for value in one.values)
-
-
-def _stems_of(values: Iterable[Value]) -> set[str]:
-    return {stem for value in values for stem in stems_in(value.text.lower())}
 
 
 def _read(order: int, line: Line) -> _Said:
@@ -502,28 +474,62 @@ def _read(order: int, line: Line) -> _Said:
 @lru_cache(maxsize=4096)  # each compaction reads what the one before it has read
 def _sense(sentence: str) -> _Sense:
     text, sense = sentence[:_LONGEST], _Sense(sentence)
+    low = sense.low
     sense.values = values_of(text)
     sense.demand = strength(text)
+    sense.asks = low.endswith("?")
+    sense.takes_back = _says(_TAKEN_BACK, low)
+    sense.bans = _says(_BANS, low)
+    sense.states = _says(_COPULA, low)
     if sense.values:
-        sense.scopes = dict(_scopes_of(sense, text))
-    if not sense.low.endswith("?"):
-        match = _PATTERNS[_PLAN].search(sense.low) if len(sense.low) == len(text) else None
-        if match:
-            sense.plan = sense.words.intersection(stems_in(match["what"]))
-            sense.plan_at = match.start("what")
+        _read_values(sense, text)
+    if sense.asks:
+        return sense
+    sense.settles = sense.settles or bool(sense.scopes) or _says(_STANDS, low)
+    sense.lifts = _says(_LIFTED, low)
+    sense.by_ban = sense.lifts and _says(_LIFTING, low)
+    sense.unsure = _says(_UNSURE, low)
+    match = _PLAN.search(low) if len(low) == len(text) else None
+    if match:
+        sense.plan = sense.words.intersection(stems_in(match["what"]))
+        sense.plan_at = match.start("what")
     return sense
+
+
+def _read_values(sense: _Sense, text: str) -> None:
+    """Add what a sentence says of its values."""
+    low = sense.low
+    spoken: dict[str, list[str]] = {}
+    for value in sense.values:
+        word = value.text.lower()
+        spoken.setdefault(value.kind, []).append(_NUMBERS.get(word, word))
+    sense.spoken = spoken
+    sense.named = frozenset(stem for value in sense.values for stem in stems_in(value.text.lower()))
+    sense.scopes = dict(_scopes_of(sense, text))
+    # A name, a place, a number that is no guess.
+    defines = sense.states and not _DEFINING.isdisjoint(spoken)
+    sense.settles = defines or _says(_ANNOUNCED, low)
+    sense.changes = _says(_CHANGE, low)
+    if sense.changes:
+        announced = {stem for cue in _CHANGE.finditer(low) for stem in stems_in(cue[0])}
+        sense.about = sense.words - sense.named - announced
+        sense.apart = _says(_BESIDES, low)
+        # Endings, and signs in pairs, hide what is the same in other languages.
+        sense.plainly = low.isascii() and _ANNOUNCED.match(low) is None
+
+
+def _says(form: re.Pattern[str], low: str) -> bool:
+    return form.search(low) is not None
 
 
 def _scopes_of(sense: _Sense, text: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield which attributes a line sets, and of what."""
     stems = frozenset(stems_in(sense.low))
-    kinds = {value.kind for value in sense.values}
-    taken = _stems_of(sense.values)
     for attribute in ATTRIBUTES:
-        if not attribute.kinds.isdisjoint(kinds) and not attribute.telling.isdisjoint(stems):
+        if not attribute.kinds.isdisjoint(sense.spoken) and not attribute.telling.isdisjoint(stems):
             near = _clause(text, [value for value in sense.values if value.kind in attribute.kinds])
             about = sense.words.intersection(stems_in(near.lower()))
-            yield attribute.name, about - attribute.words - taken
+            yield attribute.name, about - attribute.words - sense.named
 
 
 def _clause(text: str, values: Sequence[Value]) -> str:
@@ -545,11 +551,10 @@ def _same_scope(name: str, old: _Said, new: _Said, scope: frozenset[str]) -> boo
     kinds = BY_NAME[name].kinds
     if not _differ(old, new, kinds):
         return False
-    earlier = old.scopes[name]
+    earlier = old.sense.scopes[name]
     if earlier <= scope or scope <= earlier:
         return True
-    announced = _speaks_of(_CHANGE, new.low)
-    return announced and len(earlier & scope) >= _HALF * min(len(earlier), len(scope))
+    return new.sense.changes and len(earlier & scope) >= _HALF * min(len(earlier), len(scope))
 
 
 def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) -> bool:
@@ -563,54 +568,39 @@ def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) ->
     return behind is not None and not new.words.isdisjoint(stems_in(behind[0].lower()))
 
 
-def _defines(one: _Said) -> bool:
-    """Say whether a line says what something is: a name, a place, a number that is no guess."""
-    return any(value.kind in _DEFINING for value in one.values) and bool(_COPULA.search(one.low))
-
-
 def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
     """Say whether two lines have values of these kinds, and none that is the same."""
-    before = [
-        _NUMBERS.get(value.text.lower(), value.text.lower())
-        for value in old.values
-        if value.kind in kinds
-    ]
-    after = [
-        _NUMBERS.get(value.text.lower(), value.text.lower())
-        for value in new.values
-        if value.kind in kinds
-    ]
+    before, after = _values_of(old, kinds), _values_of(new, kinds)
     same = any(one in other or other in one for one in before for other in after)
     return bool(before and after) and not same
 
 
+def _values_of(one: _Said, kinds: Collection[str]) -> list[str]:
+    return [value for kind, values in one.sense.spoken.items() if kind in kinds for value in values]
+
+
 def _set_apart(kind: str, old: _Said, new: _Said) -> bool:
     """Say whether two lines set the same attribute of different things."""
-    return any(kind in BY_NAME[name].kinds for name in old.scopes.keys() & new.scopes.keys())
+    theirs, ours = old.sense.scopes, new.sense.scopes
+    return any(name in theirs and kind in BY_NAME[name].kinds for name in ours)
 
 
 def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
     """Say whether an announced change means the value of that kind in an earlier line."""
-    if _BESIDES.search(new.low):
+    about = new.sense.about
+    if new.sense.apart or not _differ(old, new, {kind}):
         return False
-    if not _differ(old, new, {kind}):
-        return False
-    taken = _stems_of(new.values)
-    taken.update(stem for cue in _PATTERNS[_CHANGE].finditer(new.low) for stem in stems_in(cue[0]))
-    about = new.words - taken
     if not about:
         return new.line.position - old.line.position <= _NEAR
-    # Endings, and signs in pairs, hide what is the same in other languages.
-    plain = new.low.isascii() and not _PATTERNS[_ANNOUNCED].match(new.low)
-    share = _HALF if plain else _SOME
+    share = _HALF if new.sense.plainly else _SOME
     return len(about) <= _BRIEF and len(about & old.words) >= share * len(about)
 
 
 def _is_restated(old: _Said, new: _Said) -> bool:
     """Say whether a demand or a definition is said again in the same words with other values."""
-    if len(old.words & new.words) < _SAME or not (old.demand or _COPULA.search(old.low)):
+    if len(old.words & new.words) < _SAME or not (old.sense.demand or old.sense.states):
         return False
-    taken = _stems_of((*old.values, *new.values))
+    taken = old.sense.named | new.sense.named
     before, after = old.words - taken, new.words - taken
     if len(before & after) < _SAME:
         return False
