@@ -37,6 +37,12 @@ class Place:
 class Performer(Protocol[E_contra]):
     """Does what a flow asks for."""
 
+    def notes(self, effect: E_contra, /) -> bool:
+        """Take down what a flow only tells, while it goes on; False if it has to be performed."""
+
+    def tell(self) -> None:
+        """Hear, where the caller waits, what was taken down."""
+
     def perform(self, effect: E_contra, /) -> Any:
         """Do what an effect asks for; may return an awaitable."""
 
@@ -60,7 +66,7 @@ def drive(flow: Generator[E, Any, R], performer: Performer[E]) -> R:
     problem: Exception | None = None
     while True:
         place = performer.step()
-        step = _Step(flow, answer, problem)
+        step = _Step(flow, answer, problem, performer)
         if place is None:
             step.take()
         else:
@@ -68,6 +74,8 @@ def drive(flow: Generator[E, Any, R], performer: Performer[E]) -> R:
                 WORKERS.run(step.take, place.limit)
             except LateError:
                 raise StuckError from None
+            finally:
+                performer.tell()
         if step.ended:
             result: R = step.result
             return result
@@ -84,7 +92,7 @@ async def adrive(flow: Generator[E, Any, R], performer: Performer[E]) -> R:
     problem: Exception | None = None
     while True:
         place = performer.step()
-        step = _Step(flow, answer, problem)
+        step = _Step(flow, answer, problem, performer)
         if place is None:
             step.take()
         else:
@@ -92,6 +100,8 @@ async def adrive(flow: Generator[E, Any, R], performer: Performer[E]) -> R:
                 await WORKERS.arun(step.take, place.limit)
             except LateError:
                 raise StuckError from None
+            finally:
+                performer.tell()
         if step.ended:
             result: R = step.result
             return result
@@ -103,12 +113,20 @@ async def adrive(flow: Generator[E, Any, R], performer: Performer[E]) -> R:
 
 
 class _Step:
-    """One step of a flow, from an answer to the next effect or to the end."""
+    """One step of a flow, from an answer to the next effect that is to be performed or to the end.
+
+    What the flow only tells does not end it: to change threads takes longer than most of a flow.
+    """
 
     def __init__(
-        self, flow: Generator[Any, Any, Any], answer: Any, problem: Exception | None
+        self,
+        flow: Generator[Any, Any, Any],
+        answer: Any,
+        problem: Exception | None,
+        performer: Performer[Any],
     ) -> None:
         self._flow = flow
+        self._notes = performer.notes
         self._answer = answer
         self._problem = problem
         self.ended = False
@@ -121,6 +139,8 @@ class _Step:
                 self.effect = self._flow.send(self._answer)
             else:
                 self.effect = self._flow.throw(self._problem)
+            while self._notes(self.effect):
+                self.effect = self._flow.send(None)
         except StopIteration as stop:
             self.ended, self.result = True, stop.value
 

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
@@ -129,7 +130,24 @@ class Performance:
         self._steps = Steps()
         self._asking_since: float | None = None
         self._summarizing_s = 0.0
+        self._noted: deque[tuple[float, events.Event]] = deque()
         self._apart = not shared.parts.has_own_estimator
+
+    def notes(self, effect: Effect) -> bool:
+        """Take down an event of a flow that goes on in another thread."""
+        if not self._apart or not isinstance(effect, events.Event):
+            return False
+        self._stop_asking()
+        self._noted.append((time.time(), self._timed(effect)))
+        return True
+
+    def tell(self) -> None:
+        """Tell what happened apart: in order, and from the thread of the caller."""
+        for happened, event in self._steps.taken():
+            self._tell(event, happened)
+        while self._noted:
+            noted_at, noted = self._noted.popleft()
+            self._tell(noted, noted_at)
 
     def step(self) -> Place | None:
         """Say where the flow goes on: apart where an estimator may block, or a plan is made."""
@@ -183,9 +201,8 @@ class Performance:
 
     def perform(self, effect: Effect) -> Any:
         """Do what the flow asks for; a summariser may answer with an awaitable."""
-        if self._asking_since is not None and not isinstance(effect, Summarize):
-            self._summarizing_s += time.monotonic() - self._asking_since
-            self._asking_since = None
+        if not isinstance(effect, Summarize):
+            self._stop_asking()
         match effect:
             case LoadCheckpoints() | SaveTranscript() | SaveSummary() | SaveCheckpoint():
                 with self._storing():
@@ -194,10 +211,10 @@ class Performance:
                 return facts.repaired(text, floor)
         return self._perform(effect)
 
-    def tell_steps(self) -> None:
-        """Tell what a summariser did on its way; in order, and from the thread of the flow."""
-        for happened, event in self._steps.taken():
-            self._tell(event, happened)
+    def _stop_asking(self) -> None:
+        if self._asking_since is not None:
+            self._summarizing_s += time.monotonic() - self._asking_since
+            self._asking_since = None
 
     def _timed(self, event: events.Event) -> events.Event:
         """Return an event with what only a clock knows of it."""
@@ -225,7 +242,7 @@ class Performance:
         known, session_id = self._shared.known, self._session_id
         match effect:
             case events.Event():
-                self.tell_steps()
+                self.tell()
                 self._tell(self._timed(effect))
             case LoadCheckpoints(anew=anew):
                 known.read(session_id, self._storage, anew=anew)
@@ -395,7 +412,7 @@ def performing(
         try:
             yield performance
         finally:
-            performance.tell_steps()  # of a call that was given up meanwhile
+            performance.tell()  # of a call that was given up meanwhile
             performance.release()
             _busy.reset(token)
 
