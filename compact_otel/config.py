@@ -33,12 +33,16 @@ class TelemetryConfig:
     Attributes:
         exporter: `console` writes one JSON line per event to stderr; `ariadne` shows all spans of
             the tracer provider in the Ariadne viewer; `none` nothing.
+        agent_spans: Whether the SDK's own tracing becomes OpenTelemetry spans, so that a compaction
+            is seen where it happened: `auto` where no other bridge makes them.
     """
 
     exporter: Literal["console", "ariadne", "none"] = "none"
+    agent_spans: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
         _one_of("telemetry.exporter", self.exporter, ("console", "ariadne", "none"))
+        _one_of("telemetry.agent_spans", self.agent_spans, ("auto", "on", "off"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

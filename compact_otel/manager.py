@@ -93,6 +93,11 @@ class CompactManager:
                     self._loaded = Service(self._settled, tracers, meters, **self._parts)
         return self._loaded
 
+    @property
+    def tracer_provider(self) -> TracerProvider | None:
+        """Where spans go; None for the global provider."""
+        return self._service.tracer_provider
+
     def preflight(
         self, session_id: str, messages: Sequence[Any], *, call: CallContext | None = None
     ) -> CompactResult:

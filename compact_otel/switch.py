@@ -13,7 +13,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
@@ -26,6 +26,11 @@ from compact_otel.config import (
 )
 from compact_otel.core.errors import ConfigError
 from compact_otel.manager import CompactManager
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+    from compact_otel.agent_spans import AgentSpans
 
 _log = logging.getLogger("compact_otel")
 
@@ -43,6 +48,7 @@ _PARTS = (
 _SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig)
 
 _active: CompactManager | None = None  # None: our wrappers are inert
+_agent_spans: AgentSpans | None = None
 
 
 def active_manager() -> CompactManager | None:
@@ -224,6 +230,7 @@ async def _run_with_hint(
 ) -> Any:
     from compact_otel.session import in_session
 
+    _show_agents()
     with in_session(kwargs.get("session")):
         return await wrapped(*args, **kwargs)
 
@@ -236,8 +243,39 @@ def _run_streamed_with_hint(
 ) -> Any:
     from compact_otel.session import in_session
 
+    _show_agents()
     with in_session(kwargs.get("session")):  # the run's task copies the context in which it is made
         return wrapped(*args, **kwargs)
+
+
+def _show_agents() -> None:
+    """Make spans of the run that is about to begin, where that is wanted."""
+    global _agent_spans  # noqa: PLW0603 - one for the process, as the SDK's tracing is
+    if not _wants_agent_spans():
+        return
+    from compact_otel.agent_spans import AgentSpans, register
+
+    if _agent_spans is None:
+        _agent_spans = AgentSpans(_span_provider, _wants_agent_spans)
+    register(_agent_spans)
+
+
+def _wants_agent_spans() -> bool:
+    """Say so for the next trace: a bridge may have been switched on meanwhile, or we off."""
+    manager = active_manager()
+    if manager is None or manager.config.mode == "off":
+        return False
+    wanted = manager.config.telemetry.agent_spans
+    if wanted == "off":
+        return False
+    from compact_otel.agent_spans import is_bridged
+
+    return wanted == "on" or not is_bridged()
+
+
+def _span_provider() -> TracerProvider | None:
+    manager = active_manager()
+    return None if manager is None else manager.tracer_provider
 
 
 def _restore_runner() -> None:

@@ -48,6 +48,7 @@ class Service:
             from compact_otel.exporters.ariadne.joining import with_viewer
 
             tracer_provider = with_viewer(tracer_provider)
+        self.tracer_provider = tracer_provider
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
         self._windows = Windows()

@@ -25,12 +25,18 @@ class Bridge:
         making: Makes a context in which its spans go to an exporter; gives the tracer provider,
             and what switches the bridge on.
         entry_point: `opentelemetry-instrument` switches it on, too.
+        agent_spans: What our own bridge is told.
     """
 
     distribution: str | None
     model_span: str
     making: Callable
     entry_point: bool = True
+    agent_spans: str = "auto"
+
+    @property
+    def shows_agents(self):
+        return self.agent_spans != "off"
 
     @property
     def installed(self):
@@ -77,7 +83,8 @@ def logfire(exporter):
 
 
 BRIDGES = {
-    "none": Bridge(None, r"(?!)", instrumentors(), entry_point=False),
+    "none": Bridge(None, r"(?!)", instrumentors(), entry_point=False, agent_spans="off"),
+    "own": Bridge(None, r"chat", instrumentors(), entry_point=False),
     # Leaves the spans of model calls to the instrumentation of the OpenAI client.
     "genai": Bridge(
         "opentelemetry-instrumentation-genai-openai-agents",

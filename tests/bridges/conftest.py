@@ -44,7 +44,12 @@ class Tracing:
         """Switch us on, for a window of WINDOW, or as the options say."""
         compact_otel.instrument(
             tracer_provider=provider or self.provider,
-            **{"max_context_tokens": WINDOW, "storage": {"adapter": "none"}, **options},
+            **{
+                "max_context_tokens": WINDOW,
+                "storage": {"adapter": "none"},
+                "telemetry": {"agent_spans": self._bridge.agent_spans},
+                **options,
+            },
         )
 
     def application(self):

@@ -44,4 +44,4 @@ async def test_a_summary_written_ahead_is_below_the_agents_span(summarizer, way,
     outcomes = [span.attributes["compact.outcome"] for span in tree.decisions]
     assert sorted(outcomes) == ["prepared", "skipped", "skipped"]
     assert len(tree.trace_ids) == 1
-    assert tree.agents == {"application" if bridge.distribution is None else "Clara": 3}
+    assert tree.agents == {"Clara" if bridge.shows_agents else "application": 3}

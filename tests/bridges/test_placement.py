@@ -9,6 +9,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import compact_otel
 from compact_otel.testing import LocalOpenAI
+from tests.bridges.bridges import CHOSEN
 from tests.bridges.program import (
     MODELS,
     asks_twice_at_once,
@@ -20,6 +21,9 @@ from tests.paths.program import WAYS, WINDOW, talk
 
 kinds = pytest.mark.parametrize("kind", list(MODELS))
 ways = pytest.mark.parametrize("way", list(WAYS))
+others = pytest.mark.parametrize(
+    "bridge", [name for name in CHOSEN if name != "own"], indirect=True
+)
 
 
 async def hand_over(way, kind="responses", window=WINDOW, **options):
@@ -37,7 +41,7 @@ def check(tree, bridge, agents):
     """
     assert len(tree.trace_ids) == 1
     assert None not in [span.parent for span in tree.decisions]
-    if bridge.distribution is None:
+    if not bridge.shows_agents:
         assert tree.agents == {"application": sum(agents.values())}
     else:
         assert tree.agents == agents
@@ -74,7 +78,7 @@ async def test_a_run_with_nothing_around_it_is_one_trace(way, bridge, tracing):
     tracing.compact_on()
     await hand_over(way)
     tree = tracing.tree()
-    if bridge.distribution is None:  # there is nothing that could hold them together
+    if not bridge.shows_agents:  # there is nothing that could hold them together
         assert [span.parent for span in tree.spans] == [None] * 3
     else:
         check(tree, bridge, {"Clara": 2, "Edgar": 1})
@@ -88,6 +92,7 @@ async def test_it_does_not_matter_who_is_switched_on_first(bridge, tracing):
     check(tracing.tree(), bridge, {"Clara": 2, "Edgar": 1})
 
 
+@others
 async def test_a_bridge_with_a_provider_of_its_own_has_us_in_its_trace(bridge, tracing):
     """As logfire does: spans go to two places, and their ids still make one tree."""
     ours = InMemorySpanExporter()
@@ -111,6 +116,7 @@ async def test_with_the_sdks_tracing_off_ours_falls_to_the_application(bridge, t
     assert tracing.tree().agents == {"application": 3}
 
 
+@others
 @pytest.mark.parametrize("way", ["run", "run_streamed"])
 async def test_the_bridges_own_tree_is_as_it_is_without_us(way, bridge, tracing):
     tracing.bridge_on()

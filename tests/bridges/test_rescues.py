@@ -33,7 +33,7 @@ async def test_a_rescue_is_the_sibling_of_both_attempts(kind, way, overflow, bri
     triggers = [span.attributes["compact.trigger.type"] for span in tree.decisions]
     assert triggers == ["preflight", "reactive"]
     assert len(tree.trace_ids) == 1
-    if bridge.distribution is None:
+    if not bridge.shows_agents:
         assert tree.agents == {"application": 2}
     else:
         assert tree.agents == {"Clara": 2}

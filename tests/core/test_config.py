@@ -67,6 +67,7 @@ ENVIRONMENT = {
     "COMPACT_SUMMARY_MAX_TOKENS": (" 500 ", lambda c: c.policy.summary_max_tokens, 500),
     "COMPACT_SUMMARY_ROLE": ("user", lambda c: c.policy.summary_role, "user"),
     "COMPACT_EXPORTER": ("console", lambda c: c.telemetry.exporter, "console"),
+    "COMPACT_AGENT_SPANS": ("off", lambda c: c.telemetry.agent_spans, "off"),
     "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
     "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
 }
@@ -196,7 +197,7 @@ PROBLEMS = {
         "policy": 7,
         "trigger_pct": 0.7,
     },
-    "need a TelemetryConfig in `telemetry`, got None; a mapping with any of exporter will do": {
+    "need a TelemetryConfig in `telemetry`, got None; a mapping with any of exporter, agent_spans will do": {
         "telemetry": None
     },
     "need a StorageConfig in `storage`, got 'fs'; "
