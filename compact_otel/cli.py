@@ -98,6 +98,30 @@ def demo(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     context.exit(0 if survived else 1)
 
 
+@main.command(short_help="Is everything in place, and if not, what is to be done?")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one address is waited for.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
+@click.pass_context
+def doctor(context: click.Context, /, *, timeout: float, as_json: bool) -> None:
+    """Look at versions, settings, entry points, exporters and addresses, and say what to do.
+
+    Run it in the agent's own environment, with its variables. Addresses are only knocked at:
+    nothing is sent, no model is asked, and nothing is written.
+
+    The exit code is 0 if nothing stands in the way, and 1 if something does.
+    """
+    from compact_otel.doctor.command import doctor as examine
+
+    context.exit(0 if examine(timeout=timeout, as_json=as_json) else 1)
+
+
 @main.command(short_help="See what a model call costs, layer by layer.")
 @click.argument("file", metavar="FILE")
 @click.option(

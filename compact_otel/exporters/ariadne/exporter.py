@@ -69,6 +69,7 @@ class AriadneSpanExporter(SpanExporter):
             log, and counts as not set: to raise would leave the program without any telemetry.
 
     Attributes:
+        endpoint: Address of the viewer.
         counts: Rows by what became of them: `delivered`, `rejected`, `dropped`. The same is the
             metric `compact.ariadne.events`.
     """
@@ -102,6 +103,7 @@ class AriadneSpanExporter(SpanExporter):
         )
         _warn_of_distance(known["endpoint"])
         self.counts = {"delivered": 0, "rejected": 0, "dropped": 0}
+        self.endpoint: str = known["endpoint"]
         self._rows = Rows(look, redactor or Redactor())
         self._delivery = Delivery(known["endpoint"], known["timeout"], self._counted)
         self._lock = mutex()
@@ -119,6 +121,10 @@ class AriadneSpanExporter(SpanExporter):
             _log.warning("[Ariadne] %d spans were lost: %s", len(spans), type(error).__name__)
             done = False
         return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
+
+    def is_healthy(self) -> bool:
+        """Ask the viewer whether it is there; waits as long as for any request."""
+        return self._delivery.is_healthy()
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:  # noqa: ARG002 - the SDK gives it
         """Send nothing more. What was given to `export` has gone, or is lost, already."""

@@ -1,0 +1,192 @@
+"""`compactctl doctor`: what a new user's slips look like, and that nothing is done on the way."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from compact_otel.cli import main
+from compact_otel.doctor import command
+from tests.exporters.ariadne_server import AriadneServer
+
+CALM = {
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+}
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch):
+    """Run `compactctl doctor --json` in an empty folder: exit code, and findings by state."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(**environment):
+        env = {**CALM, **environment}
+        result = CliRunner().invoke(main, ["doctor", "--json", "--timeout", "0.5"], env=env)
+        figures = json.loads(result.stdout)
+        found = {"ok": [], "note": [], "problem": []}
+        for finding in figures["findings"]:
+            found[finding["state"]].append(f"{finding['text']} {finding['remedy']}")
+        assert figures["problems"] == len(found["problem"])
+        return result.exit_code, found
+
+    return run
+
+
+@pytest.fixture
+def nobody():
+    """Return an address at which nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+@pytest.fixture
+def somebody():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_where_all_is_well_nothing_stands_in_the_way(doctor, tmp_path):
+    code, found = doctor()
+    assert (code, found["problem"]) == (0, [])
+    said = " ".join(found["ok"])
+    for words in ("openai-agents", "tiktoken:o200k_base", ".compact/archive can be written",
+                  "opentelemetry-instrument finds", "extractive"):  # fmt: skip
+        assert words in said
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+
+
+SLIPS = {
+    "a misspelt setting": (
+        {"COMPACT_TRIGER_PCT": "0.5"},
+        ("`COMPACT_TRIGER_PCT` is not a setting", "did you mean `COMPACT_TRIGGER_PCT`"),
+    ),
+    "an impossible value": (
+        {"COMPACT_TRIGGER_PCT": "85"},
+        ("trigger_pct", "85", "Correct or unset it"),
+    ),
+    "a misspelt exporter": (
+        {"OTEL_TRACES_EXPORTER": "otlp_proto_http,ariadn"},
+        ("ariadn", "runs without any telemetry", "Use one of ariadne, console"),
+    ),
+    "a misspelt metrics exporter": (
+        {"OTEL_METRICS_EXPORTER": "prometeus"},
+        ("OTEL_METRICS_EXPORTER", "prometeus"),
+    ),
+    "the port of the other protocol": (
+        {
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+        },
+        ("127.0.0.1:4318", "usual port of http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+    ),
+    "a protocol that is none": (
+        {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+        ("'http/json'", "Use one of grpc, http/protobuf"),
+    ),
+    "an address that is none": (
+        {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://:port"},
+        ("'http://:port'", "Write it as http://localhost:4317"),
+    ),
+    "a summariser without a key": (
+        {"COMPACT_SUMMARIZER_MODEL": "gpt-4o-mini", "OPENAI_API_KEY": ""},
+        ("gpt-4o-mini", "OPENAI_API_KEY is not set", "unset COMPACT_SUMMARIZER_MODEL"),
+    ),
+    "an archive that cannot be written": (
+        {"COMPACT_STORAGE_PATH": "/proc/archive"},
+        ("nothing can be written to /proc/archive", "COMPACT_STORAGE_PATH"),
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_named_with_its_value_and_the_way_out(slip, doctor):
+    environment, words = SLIPS[slip]
+    code, found = doctor(**environment)
+    assert code == 1
+    assert any(all(word in text for word in words) for text in found["problem"]), found["problem"]
+
+
+def test_it_knocks_at_the_collector(doctor, somebody, nobody):
+    by_otlp = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_METRICS_EXPORTER": "otlp"}
+    code, found = doctor(**by_otlp, OTEL_EXPORTER_OTLP_ENDPOINT=somebody)
+    assert code == 0
+    assert any("traces, metrics by OTLP over grpc" in text for text in found["ok"])
+
+    code, found = doctor(**by_otlp, OTEL_EXPORTER_OTLP_ENDPOINT=nobody)
+    assert code == 1
+    assert any("nobody listens there" in text for text in found["problem"])
+
+    code, found = doctor(
+        OTEL_TRACES_EXPORTER="", OTEL_EXPORTER_OTLP_ENDPOINT=nobody
+    )  # nobody asked for it
+    assert code == 0
+    assert any("sends it there by itself" in text for text in found["note"])
+
+
+def test_it_asks_the_viewer_how_it_is(doctor, nobody):
+    with AriadneServer() as viewer:
+        code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_ENDPOINT=viewer.endpoint)
+        assert code == 0
+        assert any("the viewer answers" in text for text in found["ok"])
+        code, found = doctor(
+            COMPACT_EXPORTER="ariadne",
+            OTEL_TRACES_EXPORTER="ariadne",
+            COMPACT_ARIADNE_ENDPOINT=viewer.endpoint,
+        )
+        assert any("each span is sent twice" in text for text in found["problem"])
+    code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_ENDPOINT=nobody)
+    assert code == 1
+    assert any("no viewer answers" in text for text in found["problem"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"COMPACT_MODE": "off"}, "nothing is done or told"),
+        ({"COMPACT_MODE": "observe"}, "nothing is"),
+        ({"OTEL_SDK_DISABLED": "true"}, "nothing is told"),
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "x, compact_otel"}, "it is not switched on"),
+        ({"COMPACT_STORAGE_ADAPTER": "none"}, "cannot be read again"),
+        ({"COMPACT_AGENT_SPANS": "off"}, "not shown below the agent"),
+    ],
+)
+def test_what_may_be_meant_is_a_note_and_no_problem(environment, words, doctor):
+    code, found = doctor(**environment)
+    assert (code, found["problem"]) == (0, [])
+    assert any(words in text for text in found["note"])
+
+
+def test_a_check_that_fails_does_not_hide_the_others(doctor, monkeypatch):
+    def breaks(_):
+        raise ValueError("out of order")
+
+    monkeypatch.setattr(command, "CHECKS", (breaks, *command.CHECKS))
+    code, found = doctor()
+    assert code == 1
+    assert found["problem"] == ["this could not be checked: ValueError: out of order "]
+    assert len(found["ok"]) > 3
+
+
+def test_on_a_terminal_what_to_do_stands_below_each_problem(tmp_path):
+    done = subprocess.run(
+        [Path(sys.executable).with_name("compactctl"), "doctor"],
+        cwd=tmp_path,
+        env={**CALM, "COMPACT_MODE": "of", "COLUMNS": "80", "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    shown = " ".join(done.stdout.split())
+    assert "problem settings need `mode` to be one of compact, observe, off, got 'of'" in shown
+    assert shown.endswith("1 problem; what to do stands below each.")
+    assert done.stderr == ""
