@@ -24,7 +24,7 @@ def instrument(**options: Any) -> CompactManager:
         **options: Fields of `CompactConfig` and `CompactPolicy` (`trigger_pct=0.8`), on top of the
             environment; or `config`; or `manager`; and the parts of a `CompactManager`
             (`estimator`, `summarizer`, `storage`, `exporters`, `tracer_provider`,
-            `meter_provider`).
+            `meter_provider`, `logger_provider`).
 
     Returns:
         The manager that the calls go to. Called a second time without `uninstrument()`, the first

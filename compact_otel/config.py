@@ -28,19 +28,23 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
-    """Where events go beside OpenTelemetry.
+    """What events become, and where they go beside OpenTelemetry.
 
     Attributes:
+        events: `span`: events of our span; `log`: log records of OpenTelemetry, which need no
+            span that is sampled; `both`. A wrong word in the environment is told, and means `span`.
         exporter: `console` writes one JSON line per event to stderr; `ariadne` shows all spans of
             the tracer provider in the Ariadne viewer; `none` nothing.
         agent_spans: Whether the SDK's own tracing becomes OpenTelemetry spans, so that a compaction
             is seen where it happened: `auto` where no other bridge makes them.
     """
 
+    events: Literal["span", "log", "both"] = "span"
     exporter: Literal["console", "ariadne", "none"] = "none"
     agent_spans: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
+        _one_of("telemetry.events", self.events, ("span", "log", "both"))
         _one_of("telemetry.exporter", self.exporter, ("console", "ariadne", "none"))
         _one_of("telemetry.agent_spans", self.agent_spans, ("auto", "on", "off"))
 
@@ -358,7 +362,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
                 _log.warning("%s", _unknown(name, list(names)))
             continue
         section, known, kind = names[name]
-        values.setdefault(section, {})[known] = _parsed(name, text.strip(), kind)
+        value = _parsed(name, text.strip(), kind)
+        if (section, known) == ("telemetry", "events") and value not in get_args(kind):
+            # Telemetry that was misspelt is no reason to leave the calls to overflow.
+            valid = ", ".join(get_args(kind))
+            _log.warning("need `%s` to be one of %s, got %r; it counts as span", name, valid, value)
+            continue
+        values.setdefault(section, {})[known] = value
     return values
 
 

@@ -19,7 +19,7 @@ from opentelemetry import context as otel
 
 from compact_otel.core.items import as_mapping, server_compacted
 from compact_otel.core.ledger import prefix_keys
-from compact_otel.core.types import CallContext
+from compact_otel.core.types import CallContext, CompactResult
 from compact_otel.engine.performing import is_compacting
 from compact_otel.manager import CompactManager
 from compact_otel.metering import RescueResult
@@ -55,6 +55,8 @@ class Prepared:
         context: What stands beside the items.
         estimate: Tokens the call was taken to have, 0 if unknown.
         place: The OpenTelemetry context that the call came with.
+        is_rescue: Whether this is a second attempt.
+        compacted: Whether its input is, None if an outer wrapper knows.
     """
 
     call: ModelCall
@@ -65,6 +67,7 @@ class Prepared:
     estimate: int = 0
     place: otel.Context = field(default_factory=otel.get_current)
     is_rescue: bool = False
+    compacted: bool | None = None
 
 
 async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
@@ -84,14 +87,14 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         if not isinstance(items, list):
             reason, items = reason or "unsupported_input", []
         session_id = current_session_id() or _conversation(items)
-        tell = partial(manager.tell, session_id)
+        tell = partial(manager.tell, session_id, content=context.content)
         past = Past(storage=manager.storage, session_id=session_id, history=items, tell=tell)
         set_past(past)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
         _log.error(
             "reading a model call failed with %s; it is sent unchanged", type(error).__name__
         )
-        return Prepared(call.unmarked(flag))
+        return Prepared(call.unmarked(flag), compacted=False)
     result = await manager.apreflight(
         session_id,
         items,
@@ -103,7 +106,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         native=compacter(call, flag) if manager.config.summarizer.native else None,
     )
     if reason in NOT_IN_HAND or manager.config.mode == "observe":
-        return Prepared(call.unmarked(flag))
+        return Prepared(call.unmarked(flag), compacted=False)
     # The list itself where nothing changed: server-managed runs compare the identity of items.
     going = call if result.outcome == "skipped" else call.with_input(result.messages)
     return Prepared(
@@ -113,7 +116,17 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         history_key=result.history_key,
         context=context,
         estimate=result.tokens_after,
+        compacted=_is_compacted(manager, result),
     )
+
+
+def _is_compacted(manager: CompactManager, result: CompactResult) -> bool:
+    """Say whether a call goes out compacted, and let the span of the model call say so, too."""
+    compacted = result.outcome in ("compacted", "replayed", "fallback")
+    if compacted:
+        with contextlib.suppress(Exception):  # a tracer provider may be anything
+            manager.mark_model_spans()
+    return compacted
 
 
 async def rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
@@ -160,6 +173,7 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
         history_key=result.history_key,
         context=refused.context,
         is_rescue=True,
+        compacted=_is_compacted(manager, result),
     )
 
 
@@ -189,6 +203,7 @@ async def _reread(manager: CompactManager, refused: Prepared, original: ModelCal
         call=original.with_input(result.messages).unmarked(manager.config.policy.protected_flag),
         session_id=refused.session_id,
         history_key=result.history_key,
+        compacted=_is_compacted(manager, result),
     )
 
 
@@ -300,7 +315,7 @@ def _count(
 
 
 async def _response(going: Prepared) -> Any:
-    with going.call.handing():
+    with going.call.handing(compacted=going.compacted):
         return await going.call.proceed()
 
 
@@ -380,7 +395,7 @@ class CompactingStream:
             _count(self._manager, again, result)
 
     async def _pull(self, going: Prepared) -> Any:
-        with going.call.handing():
+        with going.call.handing(compacted=going.compacted):
             if self._events is None:
                 stream = going.call.proceed()
                 if inspect.isawaitable(stream):  # some models return an awaitable of the iterator

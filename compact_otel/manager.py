@@ -17,6 +17,7 @@ from compact_otel.engine.request import OnInsufficient, Request
 from compact_otel.forks import LOADING_S, mutex
 
 if TYPE_CHECKING:  # loaded with the first question: a program that starts does not wait for it
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -49,6 +50,8 @@ class CompactManager:
         exporters: Take every event beside OpenTelemetry; None for what `config.telemetry` says.
         tracer_provider: Where spans go; None for the global provider.
         meter_provider: Where metrics go; None for the global provider.
+        logger_provider: Where events go as log records; None for the global provider. Nothing goes
+            there unless `config.telemetry.events` says so.
 
     Raises:
         ConfigError: If the environment holds an impossible value, or a part lacks a method.
@@ -64,11 +67,12 @@ class CompactManager:
         exporters: Sequence[Exporter] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
         self.config = CompactConfig.load() if config is None else config
         if not isinstance(self.config, CompactConfig):
             raise ConfigError(f"need a CompactConfig in `config`, got {type(config).__name__}")
-        self._providers = tracer_provider, meter_provider
+        self._providers = tracer_provider, meter_provider, logger_provider
         self._parts = {
             "estimator": estimator,
             "summarizer": summarizer,
@@ -89,8 +93,8 @@ class CompactManager:
                 from compact_otel.engine.service import Service
 
                 if self._loaded is None:
-                    tracers, meters = self._providers
-                    self._loaded = Service(self._settled, tracers, meters, **self._parts)
+                    tracers, meters, logs = self._providers
+                    self._loaded = Service(self._settled, tracers, meters, logs, **self._parts)
         return self._loaded
 
     @property
@@ -270,9 +274,19 @@ class CompactManager:
         """
         return self._service.status(session_id)
 
-    def tell(self, session_id: str, event: events.Event) -> None:
-        """Give an event that belongs to no model call to the current span and the exporters."""
-        self._service.tell(session_id, event)
+    def mark_model_spans(self) -> None:
+        """Let the span of a model call say from now on that the call went out compacted."""
+        self._service.mark_model_spans()
+
+    def tell(self, session_id: str, event: events.Event, *, content: bool = True) -> None:
+        """Give an event that belongs to no model call to the current span and the exporters.
+
+        Args:
+            session_id: As in `preflight`.
+            event: The event.
+            content: As `content` of a `CallContext`.
+        """
+        self._service.tell(session_id, event, content=content)
 
     @property
     def storage(self) -> StorageAdapter | None:

@@ -15,7 +15,7 @@ from compact_otel.core import events
 from compact_otel.core.types import Outcome, TriggerType
 from compact_otel.forks import LOADING_S, mutex
 from compact_otel.patience import Patience
-from compact_otel.telemetry import ERROR_TYPE, OUTCOME, SCHEMA_URL, SCOPE
+from compact_otel.schema import ERROR_TYPE, METRICS, OUTCOME, SCHEMA_URL, SCOPE
 from compact_otel.version import __version__
 
 if TYPE_CHECKING:  # loaded with the first call, which takes its time anyway
@@ -25,12 +25,6 @@ RescueResult = Literal["recovered", "failed", "refused"]
 
 _MODEL = "gen_ai.request.model"
 _STRATEGY = "compact.policy.strategy"
-
-_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
-_COVERAGE = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)
-_FILLED = (0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1)
-_TOKENS = (256.0, *(float(2**power) for power in (10, 12, 13, 14, 15, 16, 17, 18, 19, 20)))
-_BYTES = tuple(float(2**power) for power in (10, 13, 16, 18, 20, 22, 24, 26))
 
 _WHO = "a metric"
 
@@ -216,54 +210,32 @@ def _made(provider: MeterProvider | None) -> _Instruments:
 
     meter = metrics.get_meter(SCOPE, __version__, provider, schema_url=SCHEMA_URL)
 
-    def histogram(name: str, unit: str, what: str, bounds: tuple[float, ...]) -> Histogram:
-        return meter.create_histogram(name, unit, what, explicit_bucket_boundaries_advisory=bounds)
+    def counter(name: str) -> Counter:
+        metric = METRICS[name]
+        return meter.create_counter(name, metric.unit, metric.meaning)
+
+    def histogram(name: str) -> Histogram:
+        metric = METRICS[name]
+        return meter.create_histogram(
+            name,
+            metric.unit,
+            metric.meaning,
+            explicit_bucket_boundaries_advisory=metric.buckets,
+        )
 
     return _Instruments(
-        operation=histogram(
-            "compact.operation.duration", "s", "How long a call was looked at.", _SECONDS
-        ),
-        decisions=meter.create_counter(
-            "compact.decisions", "{decision}", "Calls that were looked at, and what was decided."
-        ),
-        context=histogram(
-            "compact.context.tokens", "{token}", "Size of a call, before and after.", _TOKENS
-        ),
-        filled=histogram(
-            "compact.window.utilization", "1", "Share of the window that a call fills.", _FILLED
-        ),
-        tokens_removed=meter.create_counter(
-            "compact.tokens.removed", "{token}", "Tokens that a compaction took out of a call."
-        ),
-        pruned=meter.create_counter(
-            "compact.messages.pruned", "{message}", "Items that a summary took the place of."
-        ),
-        duration=histogram(
-            "compact.summary.duration",
-            "s",
-            "How long summarisers were waited for, for one summary.",
-            _SECONDS,
-        ),
-        prompt_tokens=meter.create_counter(
-            "compact.summary.prompt_tokens", "{token}", "Tokens that were sent for summaries."
-        ),
-        completion_tokens=meter.create_counter(
-            "compact.summary.completion_tokens", "{token}", "Tokens that came back for summaries."
-        ),
-        coverage=histogram(
-            "compact.summary.coverage",
-            "1",
-            "Share of the key facts of what goes that a summary holds.",
-            _COVERAGE,
-        ),
-        failures=meter.create_counter(
-            "compact.failures", "{failure}", "What went wrong, and what was done instead."
-        ),
-        rescues=meter.create_counter(
-            "compact.rescues", "{rescue}", "Calls that a provider refused as too large."
-        ),
-        recalls=meter.create_counter(
-            "compact.recalls", "{recall}", "Times that an agent looked up what was removed."
-        ),
-        archive=histogram("compact.archive.size", "By", "Size of a stored history.", _BYTES),
+        operation=histogram("compact.operation.duration"),
+        decisions=counter("compact.decisions"),
+        context=histogram("compact.context.tokens"),
+        filled=histogram("compact.window.utilization"),
+        tokens_removed=counter("compact.tokens.removed"),
+        pruned=counter("compact.messages.pruned"),
+        duration=histogram("compact.summary.duration"),
+        prompt_tokens=counter("compact.summary.prompt_tokens"),
+        completion_tokens=counter("compact.summary.completion_tokens"),
+        coverage=histogram("compact.summary.coverage"),
+        failures=counter("compact.failures"),
+        rescues=counter("compact.rescues"),
+        recalls=counter("compact.recalls"),
+        archive=histogram("compact.archive.size"),
     )

@@ -14,6 +14,7 @@ from typing import Any
 from compact_otel.core.items import as_mapping, is_protected, unmarked
 from compact_otel.core.types import CallContext, Item
 from compact_otel.session import current_session_id, is_left_to_its_session, is_taken_over
+from compact_otel.telemetry import serving
 
 # Positions of the arguments behind `self`. The runner calls `get_response` with keywords and
 # `stream_response` with seven positionals; applications do as they like.
@@ -24,6 +25,7 @@ _POSITIONS = {
     "tools": 3,
     "output_schema": 4,
     "handoffs": 5,
+    "tracing": 6,
     "previous_response_id": 7,
     "conversation_id": 8,
     "prompt": 9,
@@ -80,12 +82,22 @@ class ModelCall:
         """Call the model's own method."""
         return self.wrapped(*self.args, **self.kwargs)
 
+    @property
+    def traces_content(self) -> bool:
+        """Whether the SDK would let a trace of the call have its words (`RunConfig`)."""
+        return getattr(self.argument("tracing"), "name", None) != "ENABLED_WITHOUT_DATA"
+
     @contextlib.contextmanager
-    def handing(self) -> Iterator[None]:
-        """Mark the input as decided, for what runs inside the model's method."""
+    def handing(self, *, compacted: bool | None = None) -> Iterator[None]:
+        """Mark the input as decided, for what runs inside the model's method.
+
+        Args:
+            compacted: Whether it goes out compacted, None if an outer wrapper has said so.
+        """
         token = _handed.set(self.argument("input"))
         try:
-            yield
+            with serving(compacted=compacted):
+                yield
         finally:
             with contextlib.suppress(ValueError):  # closed by the garbage collector, elsewhere
                 _handed.reset(token)
@@ -170,6 +182,7 @@ def context_of(call: ModelCall) -> CallContext:
         agent=agent,
         conversation=current_session_id() or group,
         reader=_reader(model),
+        content=call.traces_content,
     )
 
 

@@ -42,7 +42,7 @@ OLDEST_SDK = "0.14"
 _METHODS = ("get_response", "stream_response")
 _PARTS = (
     *("estimator", "summarizer", "storage", "exporters"),
-    *("tracer_provider", "meter_provider"),
+    *("tracer_provider", "meter_provider", "logger_provider"),
 )
 
 _SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig)

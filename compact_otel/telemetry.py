@@ -1,294 +1,196 @@
-"""Every name that compact_otel emits, once, and how its events become spans and span events.
+"""How what happens becomes spans and events, by the names of `compact_otel.schema`.
 
-One fact has one name, the same on a span and on an event. `gen_ai.*` and `error.type` are used
-where the semantic conventions have the fact, `compact.*` for the rest. Values are scalars; a field
-that is None is left out, never exported as an empty value. Nothing here holds conversation text.
+An event becomes a span event, a log record, or both; what it says is built only where somebody will
+see it. A field that is None is left out, never exported as an empty value. Words of a conversation
+go out only where `compact_otel.content` lets them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
+from compact_otel.content import NO_CONTENT, Capture, captured, cleaned
 from compact_otel.core import events
-from compact_otel.core.types import CallContext, Checkpoint, Outcome
+from compact_otel.core.types import CallContext, Checkpoint, Outcome, TriggerType
 from compact_otel.patience import Patience
+from compact_otel.schema import (
+    ERROR_TYPE,
+    OUTCOME,
+    SCHEMA,
+    SCHEMA_URL,
+    SCOPE,
+    SPAN,
+    SPAN_ATTRIBUTES,
+    severity_of,
+)
 from compact_otel.version import __version__
 
-SCOPE = "compact_otel"
-SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+if TYPE_CHECKING:  # loaded where log records are asked for
+    from opentelemetry._logs import LoggerProvider
 
-SPAN = "compact_context"
-OUTCOME = "compact.outcome"
-ERROR_TYPE = "error.type"
+    from compact_otel.event_log import EventLog
 
 AttributeValue = str | int | float | bool
+EventsMode = Literal["span", "log", "both"]
+
+MOST_EVENTS = 30
+"""Events on a span. Of more than 128 the SDK drops the oldest, which say what was decided."""
+
+_MOST_FAILURES = 18
+"""Events on a span from which on failures give way; nothing else comes more than a few times."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventSchema:
-    """How a record is named outside.
-
-    Attributes:
-        name: Event name.
-        attributes: Field of the record -> attribute name.
-    """
-
-    name: str
-    attributes: Mapping[str, str]
+def _read(kind: type[events.Event], *, content: bool) -> tuple[tuple[str, ...], Any]:
+    """Return the attributes of a kind of event, and what reads them off one as a tuple."""
+    uses = SCHEMA[kind].fields
+    fields = [name for name, use in uses.items() if (use.level == "opt-in") is content]
+    names = tuple(uses[name].name for name in fields)
+    if len(fields) > 1:
+        return names, attrgetter(*fields)
+    return names, lambda event: tuple(getattr(event, name) for name in fields)
 
 
-SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
-    {
-        events.TokenEstimate: EventSchema(
-            "compact.token_estimate",
-            {
-                "phase": "compact.estimate.phase",
-                "tokens_before": "compact.tokens.before",
-                "tokens_after": "compact.tokens.after",
-                "window": "compact.window.size",
-                "utilization": "compact.window.utilization",
-                "window_source": "compact.window.source",
-                "estimator": "compact.estimator.name",
-                "system": "compact.tokens.system",
-                "developer": "compact.tokens.developer",
-                "tools_schema": "compact.tokens.tools_schema",
-                "messages": "compact.tokens.messages",
-                "history": "compact.tokens.history",
-                "counted": "compact.tokens.counted",
-                "calibration": "compact.estimate.calibration",
-                "previous": "compact.estimate.previous",
-                "previous_error": "compact.estimate.previous_error",
-            },
-        ),
-        events.TriggerDecision: EventSchema(
-            "compact.trigger_decision",
-            {
-                "decision": "compact.trigger.decision",
-                "trigger": "compact.trigger.type",
-                "reason": "compact.trigger.reason",
-                "tokens_before": "compact.tokens.before",
-                "budget": "compact.tokens.budget",
-                "trigger_pct": "compact.policy.trigger_pct",
-                "target_pct": "compact.policy.target_pct",
-                "hard_cap_buffer": "compact.policy.hard_cap_buffer",
-                "keep_recent_turns": "compact.policy.keep_recent_turns",
-                "keep_tool_io_pairs": "compact.policy.keep_tool_io_pairs",
-                "strategy": "compact.policy.strategy",
-            },
-        ),
-        events.Rescue: EventSchema(
-            "compact.rescue",
-            {
-                "attempt": "compact.rescue.attempt",
-                "reported_tokens": "compact.rescue.reported_tokens",
-                "window": "compact.window.size",
-                "window_source": "compact.window.source",
-                "error_type": ERROR_TYPE,
-            },
-        ),
-        events.PolicyApplied: EventSchema(
-            "compact.policy_applied",
-            {
-                "step": "compact.reduction.step",
-                "keep_recent_turns": "compact.policy.keep_recent_turns",
-                "keep_tool_io_pairs": "compact.policy.keep_tool_io_pairs",
-                "tokens_before": "compact.tokens.before",
-                "tokens_after": "compact.tokens.after",
-                "messages_before": "compact.messages.before",
-                "messages_after": "compact.messages.after",
-            },
-        ),
-        events.SummaryCreated: EventSchema(
-            "compact.summary_created",
-            {
-                "summary_id": "compact.summary.id",
-                "version": "compact.summary.version",
-                "strategy": "compact.policy.strategy",
-                "summarizer": "compact.summarizer.name",
-                "model": "compact.summary.model",
-                "input_messages": "compact.summary.input_messages",
-                "input_tokens": "compact.summary.input_tokens",
-                "tokens": "compact.summary.tokens",
-                "compression_ratio": "compact.summary.compression_ratio",
-                "facts_found": "compact.summary.facts_found",
-                "facts_in_prose": "compact.summary.facts_in_prose",
-                "facts_kept": "compact.summary.facts_kept",
-                "coverage_before": "compact.summary.coverage_before",
-                "coverage_after": "compact.summary.coverage_after",
-                "prompt_tokens": "compact.summary.prompt_tokens",
-                "completion_tokens": "compact.summary.completion_tokens",
-                "cached_tokens": "compact.summary.cached_tokens",
-                "duration": "compact.summary.duration",
-                "prepared": "compact.summary.prepared",
-            },
-        ),
-        events.PrunedMessages: EventSchema(
-            "compact.pruned_messages",
-            {
-                "pruned": "compact.messages.pruned",
-                "pinned": "compact.kept.pinned",
-                "protected": "compact.kept.protected",
-                "recent_turns": "compact.kept.recent_turns",
-                "tool_pairs": "compact.kept.tool_pairs",
-                "user_messages": "compact.kept.user_messages",
-                "cleared": "compact.messages.cleared",
-                "cleared_tokens": "compact.tokens.cleared",
-                "tokens_removed": "compact.tokens.removed",
-                "messages_before": "compact.messages.before",
-                "messages_after": "compact.messages.after",
-            },
-        ),
-        events.CacheEffect: EventSchema(
-            "compact.cache_effect",
-            {
-                "phase": "compact.cache.phase",
-                "kept": "compact.cache.kept",
-                "lost": "compact.cache.lost",
-                "saved": "compact.cache.saved",
-                "break_even_calls": "compact.cache.break_even_calls",
-                "cost_lost": "compact.cost.lost",
-                "cost_saved": "compact.cost.saved",
-            },
-        ),
-        events.Archival: EventSchema(
-            "compact.archival",
-            {
-                "archive_id": "compact.archive.id",
-                "adapter": "compact.archive.adapter",
-                "messages": "compact.archive.messages",
-                "size": "compact.archive.size",
-                "redacted": "compact.archive.redacted",
-                "error_type": ERROR_TYPE,
-            },
-        ),
-        events.Recall: EventSchema(
-            "compact.recall",
-            {
-                "result": "compact.recall.result",
-                "archive_id": "compact.archive.id",
-                "adapter": "compact.archive.adapter",
-                "messages": "compact.recall.messages",
-                "tokens": "compact.recall.tokens",
-                "error_type": ERROR_TYPE,
-            },
-        ),
-        events.Failure: EventSchema(
-            "compact.error",
-            {
-                "stage": "compact.failure.stage",
-                "fallback": "compact.failure.fallback",
-                "error_type": ERROR_TYPE,
-                "message": "compact.failure.message",
-            },
-        ),
-    }
-)
+_FACTS = {kind: _read(kind, content=False) for kind in SCHEMA}
+_TEXTS = {kind: _read(kind, content=True) for kind in SCHEMA}
 
-# Facts that stand on the span, too: backends aggregate span attributes well, event attributes
-# badly. The last event that has one decides; keep counts in force are facts of the event alone.
-ON_SPAN = frozenset(
-    {
-        "compact.trigger.type",
-        "compact.trigger.reason",
-        "compact.policy.strategy",
-        "compact.tokens.before",
-        "compact.tokens.after",
-        "compact.tokens.removed",
-        "compact.tokens.history",
-        "compact.tokens.budget",
-        "compact.window.size",
-        "compact.window.utilization",
-        "compact.estimator.name",
-        "compact.messages.before",
-        "compact.messages.after",
-        "compact.messages.pruned",
-        "compact.kept.pinned",
-        "compact.kept.recent_turns",
-        "compact.kept.tool_pairs",
-        "compact.reduction.step",
-        "compact.summary.id",
-        "compact.summary.version",
-        "compact.summary.prompt_tokens",
-        "compact.summary.completion_tokens",
-        "compact.summary.cached_tokens",
-        "compact.summary.duration",
-        "compact.cache.phase",
-        "compact.cache.kept",
-        "compact.cache.lost",
-        "compact.cache.saved",
-        "compact.cache.break_even_calls",
-        "compact.cost.lost",
-        "compact.cost.saved",
-    }
-)
-
-
-_READERS = {kind: attrgetter(*schema.attributes) for kind, schema in SCHEMA.items()}
-"""Events as tuples, in the order of the schema."""
+# Facts of events that stand on the span, too. The last event that has one decides; keep counts in
+# force are facts of the event alone, and what failed is one only if it shaped the result.
+ON_SPAN = frozenset(use.name for use in SPAN_ATTRIBUTES) & frozenset(
+    name for names, _ in _FACTS.values() for name in names
+) - {ERROR_TYPE}
 
 
 def attributes_of(event: events.Event) -> dict[str, AttributeValue]:
-    """Return the attributes of an event under their names, without what does not apply."""
-    kind = type(event)
-    named = zip(SCHEMA[kind].attributes.values(), _READERS[kind](event), strict=True)
-    return {name: value for name, value in named if value is not None}
+    """Return the attributes of an event, without what does not apply and without content."""
+    names, read = _FACTS[type(event)]
+    return {n: value for n, value in zip(names, read(event), strict=True) if value is not None}
+
+
+def content_of(event: events.Event) -> dict[str, str]:
+    """Return what an event holds of a conversation, as it was: for `cleaned` and nobody else."""
+    names, read = _TEXTS[type(event)]
+    return {name: text for name, text in zip(names, read(event), strict=True) if text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlets:
+    """Where events go.
+
+    Attributes:
+        on_spans: Whether they are span events.
+        log: Writes them as log records, None if nobody does.
+        capture: Which of the two may hold content.
+        call: What log records say of the call, as they may stand without its span.
+    """
+
+    on_spans: bool = True
+    log: EventLog | None = None
+    capture: Capture = NO_CONTENT
+    call: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+_outlets: ContextVar[Outlets] = ContextVar("compact_otel_outlets", default=Outlets())  # noqa: B039 - frozen
+
+
+def has_span_events() -> bool:
+    """Say whether events belong on spans, in what runs here."""
+    return _outlets.get().on_spans
+
+
+_compacted: ContextVar[bool] = ContextVar("compact_otel_compacted", default=False)
+
+
+@contextmanager
+def serving(*, compacted: bool | None) -> Iterator[None]:
+    """Let spans that start inside know whether they belong to a call that goes out compacted.
+
+    Args:
+        compacted: Whether it does; None if that was said already, further out.
+    """
+    token = None if compacted is None else _compacted.set(compacted)
+    try:
+        yield
+    finally:
+        if token is not None:
+            _put_back(_compacted, token)
+
+
+def serves_compacted() -> bool:
+    """Say whether what runs here is a model call that goes out compacted."""
+    return _compacted.get()
 
 
 _WHO = "the span"
 
 
 class CompactSpan:
-    """The span of one decision; costs nothing where nobody records, and never stops a call.
+    """The span of one decision; costs nothing where nobody listens, and never stops a call.
 
     Args:
         span: The span.
         patience: Calls it; its processors may fail or hang.
+        outlets: Where events go.
 
     Attributes:
-        is_recording: Whether anybody will see what is added.
+        is_recording: Whether anybody will see what is on the span.
     """
 
-    def __init__(self, span: Span, patience: Patience) -> None:
+    def __init__(self, span: Span, patience: Patience, outlets: Outlets) -> None:
         self._span = span
         self._patience = patience
+        self._outlets = outlets
+        self._told = 0
         self._error_type: AttributeValue | None = None
         self.is_recording = patience.call(_WHO, span.is_recording) is True
 
-    def add(
-        self, name: str, attributes: Mapping[str, AttributeValue], when: float | None = None
-    ) -> None:
+    def tell(self, event: events.Event, when: float | None = None) -> None:
         """Record an event, and those of its facts that belong on the span.
 
         Args:
-            name: Of the event.
-            attributes: Its facts.
+            event: The event.
             when: Seconds since the epoch, None for now.
         """
+        log, capture, name = self._outlets.log, self._outlets.capture, SCHEMA[type(event)].name
+        severity = severity_of(event)
+        logged = log is not None and log.wants(name, severity)
+        if not self.is_recording and not logged:
+            return
+        facts: Mapping[str, Any] = attributes_of(event)
+        texts = cleaned(content_of(event)) if capture else {}
         if self.is_recording:
-            self._patience.call(_WHO, partial(self._add, name, attributes, when))
+            known = {**facts, **texts} if capture.on_spans else facts
+            self._patience.call(_WHO, partial(self._add, event, known, when))
+        if log is not None and logged:
+            known = {**facts, **texts} if capture.in_logs else facts
+            log.write(name, severity, {**self._outlets.call, **known}, when)
 
-    def _add(self, name: str, attributes: Mapping[str, AttributeValue], when: float | None) -> None:
-        if when is None:
-            self._span.add_event(name, attributes)
-        else:
-            self._span.add_event(name, attributes, timestamp=round(when * 1e9))
-        if attributes.get("compact.failure.stage", "archive") != "archive":
-            self._error_type = attributes[ERROR_TYPE]  # an archive never shapes the result
+    def _add(
+        self, event: events.Event, attributes: Mapping[str, AttributeValue], when: float | None
+    ) -> None:
+        failed = isinstance(event, events.Failure)
+        if self._outlets.on_spans and self._told < (_MOST_FAILURES if failed else MOST_EVENTS):
+            self._told += 1
+            timestamp = None if when is None else round(when * 1e9)
+            self._span.add_event(SCHEMA[type(event)].name, attributes, timestamp=timestamp)
+        if isinstance(event, events.Failure) and event.stage != "archive":
+            self._error_type = event.error_type  # an archive never shapes the result
         left_out = set()
         if attributes.get("compact.trigger.decision") == "skip":
             left_out.add("compact.policy.strategy")  # none is in force
         if attributes.get("compact.estimate.phase") == "after":
             left_out.add("compact.window.utilization")  # the span has that of tokens.before
-        for key in (ON_SPAN & attributes.keys()) - left_out:
-            self._span.set_attribute(key, attributes[key])
+        self._span.set_attributes(
+            {name: attributes[name] for name in (ON_SPAN & attributes.keys()) - left_out}
+        )
 
     def end(self, outcome: Outcome, replayed: Checkpoint | None = None) -> None:
         """Say how it ended; what went wrong on the way counts only if it shaped the result.
@@ -322,22 +224,54 @@ class CompactSpan:
 
 
 class Telemetry:
-    """Makes the spans of compact_otel.
+    """Makes the spans of compact_otel, and writes its events.
 
     Args:
         tracer_provider: Where spans go; None for the global provider.
-        patience: Calls what the provider does with them.
+        patience: Calls what the providers do with them.
+        events_as: What events become: span events, log records, or both.
+        logger_provider: Where log records go; None for the global provider.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None, patience: Patience) -> None:
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        patience: Patience,
+        events_as: EventsMode = "span",
+        logger_provider: LoggerProvider | None = None,
+    ) -> None:
         self._patience = patience
         self._tracer = trace.get_tracer(
             SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
+        self._outlets = Outlets(
+            on_spans=events_as != "log",
+            log=None if events_as == "span" else _event_log(patience, logger_provider),
+            capture=captured(),
+        )
 
-    def current(self) -> CompactSpan:
-        """Return the span that is current, whoever made it."""
-        return CompactSpan(trace.get_current_span(), self._patience)
+    def current(self, conversation: str | None = None, *, content: bool = True) -> CompactSpan:
+        """Return the span that is current, whoever made it.
+
+        Args:
+            conversation: `gen_ai.conversation.id` of its events as log records, None if unknown.
+            content: As `content` of a `CallContext`.
+        """
+        call = CallContext(conversation=conversation, content=content)
+        return CompactSpan(trace.get_current_span(), self._patience, self._outlets_of(call))
+
+    def _outlets_of(self, call: CallContext) -> Outlets:
+        outlets = self._outlets
+        if outlets.capture and not call.content:
+            outlets = replace(outlets, capture=NO_CONTENT)
+        if outlets.log is None:
+            return outlets
+        known = {
+            "gen_ai.conversation.id": call.conversation,
+            "gen_ai.agent.name": call.agent,
+            "gen_ai.request.model": call.model,
+        }
+        return replace(outlets, call=_without_none(known))
 
     def _started(self, attributes: Mapping[str, AttributeValue]) -> Span:
         span = self._tracer.start_span(SPAN, kind=SpanKind.INTERNAL, attributes=attributes)
@@ -346,7 +280,9 @@ class Telemetry:
         return span
 
     @contextmanager
-    def span(self, call: CallContext, *, observed: bool) -> Iterator[CompactSpan]:
+    def span(
+        self, call: CallContext, trigger: TriggerType, *, observed: bool
+    ) -> Iterator[CompactSpan]:
         """Open the span of one decision, below whatever span is current.
 
         `compact.mode` stands on it only where it says `observe`: nothing that the span tells was
@@ -358,24 +294,41 @@ class Telemetry:
             "gen_ai.request.model": call.model,
             "gen_ai.agent.name": call.agent,
             "gen_ai.conversation.id": call.conversation,
+            "compact.trigger.type": trigger,
             "compact.mode": "observe" if observed else None,
         }
-        attributes = {name: value for name, value in known.items() if value is not None}
-        span = self._patience.call(_WHO, partial(self._started, attributes))
-        if span is None:
-            yield CompactSpan(trace.INVALID_SPAN, self._patience)
-            return
-        told = CompactSpan(span, self._patience)
+        outlets = self._outlets_of(call)
+        started = self._patience.call(_WHO, partial(self._started, _without_none(known)))
+        span = trace.INVALID_SPAN if started is None else started
+        told = CompactSpan(span, self._patience, outlets)
         # Without a provider a span has no identity, and nothing can be below it.
         has_identity = self._patience.call(_WHO, lambda: span.get_span_context().is_valid)
-        with _current(span) if has_identity else nullcontext():
+        token = _outlets.set(outlets)
+        # A summariser's own model calls are not the one that goes out compacted.
+        with _current(span) if has_identity else nullcontext(), serving(compacted=False):
             try:
                 yield told
             except BaseException as error:
                 told.broken_off(error)
                 raise
             finally:
+                _put_back(_outlets, token)
                 self._patience.call(_WHO, span.end)
+
+
+def _event_log(patience: Patience, logger_provider: LoggerProvider | None) -> EventLog:
+    from compact_otel.event_log import EventLog
+
+    return EventLog(patience, logger_provider)
+
+
+def _without_none(attributes: Mapping[str, str | None]) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _put_back(variable: ContextVar[Any], token: Token[Any]) -> None:
+    with suppress(ValueError):  # closed by the garbage collector, elsewhere
+        variable.reset(token)
 
 
 def _current(span: Span) -> AbstractContextManager[Span]:

@@ -1,12 +1,14 @@
-"""What happened, as records: numbers, names and ids, never a word of the conversation.
+"""What happened, as records: numbers, names and ids.
 
-`compact_otel.telemetry` gives each record and each field its public name; a field that is None
-does not apply and is left out.
+`compact_otel.schema` gives each record and each field its public name; a field that is None does
+not apply and is left out. Three fields hold words: `SummaryCreated.text`, `Recall.query` and
+`Failure.error`. They leave the process only where content is asked for, and redacted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import traceback
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from compact_otel.core.types import Coverage, TriggerType, Usage
@@ -32,6 +34,10 @@ Calibration = Literal["none", "ratio", "anchor", "exact"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of the records."""
+
+    def bare(self) -> Event:
+        """Return the record as it may be kept: without what would hold on to a call."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +127,8 @@ class SummaryCreated(Event):
     counted by providers for all that was asked for it, in vain or not; None if none did.
     `duration` are the seconds for which summarisers were waited for. A summary that was made ahead
     of time tells what it cost when it is made, and not again when it is put into force.
+
+    `text` is the summary itself.
     """
 
     summary_id: str
@@ -142,6 +150,7 @@ class SummaryCreated(Event):
     cached_tokens: int | None = None
     duration: float | None = None
     prepared: bool | None = None
+    text: str | None = field(default=None, repr=False)
 
     def covering(self, coverage: Coverage | None) -> SummaryCreated:
         """Return the record with what the summary holds, as far as that is known."""
@@ -228,7 +237,7 @@ class Recall(Event):
     """An agent looked for what was compacted away, or its developer for it.
 
     `archive_id` is what was read, `messages` counts the items that were given back of it, and
-    `tokens` is the size of the whole answer.
+    `tokens` is the size of the whole answer. `query` is what was looked for.
     """
 
     result: Literal["hit", "miss", "error"]
@@ -237,13 +246,40 @@ class Recall(Event):
     messages: int | None = None
     tokens: int | None = None
     error_type: str | None = None
+    query: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Event):
-    """Something of ours failed at `stage`, and `fallback` is what happens instead."""
+    """Something of ours failed at `stage`, and `fallback` is what happens instead.
+
+    `error` is what was raised, where that is at hand. Its text may quote a conversation, and its
+    frames hold one: whoever keeps the record keeps it without (`bare`).
+    """
 
     stage: Stage
     fallback: FailureFallback
     error_type: str
     message: str
+    error: Exception | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def exception_text(self) -> str | None:
+        """What the error says, None if it says nothing."""
+        if self.error is None:
+            return None
+        try:
+            return str(self.error) or None
+        except Exception as unreadable:  # noqa: BLE001 - a user's error may do anything
+            return f"<unreadable: {type(unreadable).__name__}>"
+
+    @property
+    def exception_trace(self) -> str | None:
+        """Where the error was raised, None if it never was."""
+        if self.error is None or self.error.__traceback__ is None:
+            return None
+        return "".join(traceback.format_exception(self.error))
+
+    def bare(self) -> Failure:
+        """Return the record without the error."""
+        return self if self.error is None else replace(self, error=None)

@@ -256,6 +256,7 @@ def _summary(
             input_tokens=source_tokens,
             tokens=tokens,
             compression_ratio=tokens / max(1, source_tokens),
+            text=summary.text,
         )
         created = created.covering(coverage).costing(_together(in_vain, summary.usage))
         yield created
@@ -501,7 +502,7 @@ def failure(
     fallback: events.FailureFallback,
     message: str | None = None,
 ) -> events.Failure:
-    """Return what went wrong as an event; nothing of the error's own text is in it.
+    """Return what went wrong as an event; its message has nothing of the error's own text.
 
     Args:
         stage: Where.
@@ -518,4 +519,5 @@ def failure(
         fallback=fallback,
         error_type=reason,
         message=_SENTENCES[stage] if message is None else message,
+        error=error,
     )

@@ -88,6 +88,7 @@ def _created(checkpoint: Checkpoint, ahead: Ahead) -> events.SummaryCreated:
         tokens=ahead.tokens,
         compression_ratio=ahead.tokens / max(1, ahead.input_tokens),
         prepared=True,
+        text=checkpoint.summary,
     ).covering(ahead.coverage)
 
 

@@ -95,6 +95,8 @@ class CallContext:
         conversation: Session id or trace group id, None if unknown; never made up.
         reader: Who can read what the provider has sealed for this call (model and server); None if
             nobody can.
+        content: Whether telemetry may hold its words where that is asked for. False where the SDK
+            traces the call without data.
     """
 
     model: str | None = None
@@ -108,6 +110,7 @@ class CallContext:
     agent: str | None = None
     conversation: str | None = None
     reader: str | None = None
+    content: bool = True
 
 
 @dataclass(frozen=True, slots=True)

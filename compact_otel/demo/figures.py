@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compact_otel.telemetry import OUTCOME, SPAN
+from compact_otel.schema import OUTCOME, SPAN
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

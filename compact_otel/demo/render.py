@@ -16,7 +16,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from compact_otel.demo.figures import Compaction, Death, Figures, attributes, in_order
-from compact_otel.telemetry import OUTCOME
+from compact_otel.schema import OUTCOME
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

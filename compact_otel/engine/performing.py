@@ -404,7 +404,7 @@ def performing(
     blocking: bool,
 ) -> Iterator[Performance]:
     """Open the span of a job, and perform what it needs; the arguments are those of Performance."""
-    with shared.telemetry.span(job.scale.call, observed=observed) as span:
+    with shared.telemetry.span(job.scale.call, job.trigger, observed=observed) as span:
         token = _busy.set(True)
         performance = Performance(
             shared, session_id, job, writers, span, observed=observed, blocking=blocking

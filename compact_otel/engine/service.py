@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import TracerProvider, get_tracer_provider
 
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
@@ -20,6 +22,7 @@ from compact_otel.engine.telling import Telling
 from compact_otel.metering import Meters, RescueResult
 from compact_otel.overflow import Overflow
 from compact_otel.patience import Patience
+from compact_otel.session import current_session_id
 from compact_otel.telemetry import Telemetry
 from compact_otel.windows import Windows
 
@@ -34,6 +37,7 @@ class Service:
         config: Settings.
         tracer_provider: Where spans go; None for the global provider.
         meter_provider: Where metrics go; None for the global provider.
+        logger_provider: Where events go as log records; None for the global provider.
         **parts: The other arguments of a `CompactManager`.
     """
 
@@ -42,6 +46,7 @@ class Service:
         config: CompactConfig,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
         **parts: Any,
     ) -> None:
         if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
@@ -51,6 +56,7 @@ class Service:
         self.tracer_provider = tracer_provider
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
+        self._tracer_provider = tracer_provider
         self._windows = Windows()
         patience = Patience()
         self._shared = Shared(
@@ -60,7 +66,9 @@ class Service:
             claims=ThreadClaims(),
             ahead=Preparations(),
             patience=patience,
-            telemetry=Telemetry(tracer_provider, patience),
+            telemetry=Telemetry(
+                tracer_provider, patience, config.telemetry.events, logger_provider
+            ),
             meters=Meters(patience, meter_provider),
             windows=self._windows,
         )
@@ -113,10 +121,18 @@ class Service:
             tokens_after=checkpoint.tokens_after,
         )
 
-    def tell(self, session_id: str, event: events.Event) -> None:
+    def mark_model_spans(self) -> None:
+        """Let the span of a model call say from now on that the call went out compacted."""
+        provider = self._tracer_provider or get_tracer_provider()
+        if hasattr(provider, "add_span_processor"):  # an SDK's, and so the SDK is there
+            from compact_otel.marking import mark_spans_of
+
+            self._shared.patience.call("the tracer provider", partial(mark_spans_of, provider))
+
+    def tell(self, session_id: str, event: events.Event, *, content: bool) -> None:
         """Give an event that belongs to no model call to the current span and the exporters."""
         shared = self._shared
-        span = shared.telemetry.current()
+        span = shared.telemetry.current(current_session_id(), content=content)
         Telling(session_id, span, shared.parts.exporters, shared.patience).tell(event)
         if isinstance(event, events.Recall):
             shared.meters.recalled(event)

@@ -1,4 +1,4 @@
-"""Who hears of an event: the span, the exporters, and the archive. None of them can stop a call."""
+"""Who hears of an event: telemetry, exporters and the archive. None of them can stop a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from compact_otel.core import events
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter
 from compact_otel.patience import Patience
-from compact_otel.telemetry import SCHEMA, CompactSpan, attributes_of
+from compact_otel.schema import SCHEMA
+from compact_otel.telemetry import CompactSpan, attributes_of
 
 
 class Telling:
@@ -47,9 +48,8 @@ class Telling:
         """
         # Nearly every call has two events that nobody listens to: they are not spelled out.
         when = time.time() if happened is None else happened
-        self._told.append((when, event))
-        if self._span.is_recording:
-            self._span.add(SCHEMA[type(event)].name, attributes_of(event), happened)
+        self._told.append((when, event.bare()))
+        self._span.tell(event, happened)
         if self._exporters:
             self._export(self._record(when, event))
 

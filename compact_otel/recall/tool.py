@@ -8,8 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import get_current_span
-
+from compact_otel.config import CompactConfig
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.events import Recall
 from compact_otel.core.frame import RECALL_TOOL
@@ -18,7 +17,7 @@ from compact_otel.core.protocols import ReadableArchive
 from compact_otel.patience import Patience
 from compact_otel.recall.archive import Answer, read_archive, search_archive
 from compact_otel.session import Past, current_past
-from compact_otel.telemetry import SCHEMA, CompactSpan, attributes_of
+from compact_otel.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from agents import FunctionTool
@@ -81,7 +80,7 @@ def recall_tool(
             answer = _answer(past, (query, position, offset), max_tokens, count)
             return answer, count(answer.text)
 
-        return await _told(past, look)
+        return await _told(past, query, look)
 
     return function_tool(recall_conversation, name_override=RECALL_TOOL)
 
@@ -103,7 +102,7 @@ def _answer(
     return read_archive(past.storage, past.session_id, position, offset=offset, **common)
 
 
-async def _told(past: Past | None, look: Callable[[], tuple[Answer, int]]) -> str:
+async def _told(past: Past | None, query: str, look: Callable[[], tuple[Answer, int]]) -> str:
     """Look in a thread, tell what came of it, and return what the agent is told."""
     adapter = "none" if past is None or past.storage is None else name_of(past.storage)
     try:
@@ -112,7 +111,7 @@ async def _told(past: Past | None, look: Callable[[], tuple[Answer, int]]) -> st
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
         kind = type(error).__name__
         _log.warning("recall failed with %s; the agent is told so", kind)
-        _tell(past, Recall(result="error", adapter=adapter, error_type=kind))
+        _tell(past, Recall(result="error", adapter=adapter, error_type=kind, query=query or None))
         return f"The record of this conversation cannot be read now ({kind}). Go on without it."
     event = Recall(
         result=answer.result,
@@ -120,6 +119,7 @@ async def _told(past: Past | None, look: Callable[[], tuple[Answer, int]]) -> st
         adapter=adapter,
         messages=len(answer.positions),
         tokens=tokens,
+        query=query or None,
     )
     _tell(past, event)
     return answer.text
@@ -130,8 +130,8 @@ def _tell(past: Past | None, event: Recall) -> None:
         if past is not None and past.tell is not None:
             past.tell(event)
         else:
-            span = CompactSpan(get_current_span(), Patience())
-            span.add(SCHEMA[type(event)].name, attributes_of(event))
+            settings = CompactConfig.load().telemetry  # nobody is switched on who knows them
+            Telemetry(None, Patience(), settings.events).current().tell(event)
 
 
 def _tiktoken() -> Callable[[str], int]:

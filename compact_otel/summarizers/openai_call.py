@@ -24,7 +24,8 @@ from compact_otel.core.types import Usage
 from compact_otel.model_names import understood
 from compact_otel.overflow import Overflow, overflow_in
 from compact_otel.patience import Patience
-from compact_otel.telemetry import ERROR_TYPE, SCHEMA, SCHEMA_URL, SCOPE, attributes_of
+from compact_otel.schema import ERROR_TYPE, SCHEMA, SCHEMA_URL, SCOPE
+from compact_otel.telemetry import attributes_of, has_span_events
 from compact_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ class Told:
 
     def goes_on(self, reason: str, fallback: events.FailureFallback | None) -> None:
         """Tell what is done instead; None if that is for others to decide."""
-        if not self._recording or fallback is None:
+        if not self._recording or fallback is None or not has_span_events():
             return
         failure = events.Failure(
             stage="summarize",

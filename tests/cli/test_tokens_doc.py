@@ -9,7 +9,7 @@ import pytest
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.config import StorageConfig
 from compact_otel.core.types import CallContext
-from compact_otel.telemetry import SCHEMA
+from compact_otel.schema import SCHEMA
 from tests.cli.calls import ITEMS, TRAINS
 from tests.histories import Exporter
 
@@ -67,7 +67,7 @@ def without_figures(text):
 
 
 def test_every_attribute_that_is_named_is_told():
-    told = {name for event in SCHEMA.values() for name in event.attributes.values()}
+    told = {use.name for event in SCHEMA.values() for use in event.fields.values()}
     named = set(re.findall(r"`(compact\.(?:tokens|estimate)\.[a-z_]+)`", DOC))
 
     assert len(named) > 3

@@ -66,6 +66,7 @@ ENVIRONMENT = {
     "COMPACT_STRATEGY": ("brief", lambda c: c.policy.strategy, "brief"),
     "COMPACT_SUMMARY_MAX_TOKENS": (" 500 ", lambda c: c.policy.summary_max_tokens, 500),
     "COMPACT_SUMMARY_ROLE": ("user", lambda c: c.policy.summary_role, "user"),
+    "COMPACT_EVENTS": ("both", lambda c: c.telemetry.events, "both"),
     "COMPACT_EXPORTER": ("console", lambda c: c.telemetry.exporter, "console"),
     "COMPACT_AGENT_SPANS": ("off", lambda c: c.telemetry.agent_spans, "off"),
     "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
@@ -118,6 +119,19 @@ def test_an_empty_variable_is_not_set(monkeypatch):
     assert CompactConfig.load() == CompactConfig()
 
 
+def test_events_that_are_misspelt_in_the_environment_are_told_and_cost_nothing_else(
+    monkeypatch, caplog
+):
+    monkeypatch.setenv("COMPACT_EVENTS", "logs")
+    monkeypatch.setenv("COMPACT_TRIGGER_PCT", "0.7")
+    config = CompactConfig.load()
+    assert (config.telemetry.events, config.policy.trigger_pct) == ("span", 0.7)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "need `COMPACT_EVENTS` to be one of span, log, both, got 'logs'; it counts as span"
+    )
+
+
 def test_rules_between_fields_see_all_of_them_at_once(monkeypatch):
     monkeypatch.setenv("COMPACT_TRIGGER_PCT", "0.4")
     monkeypatch.setenv("COMPACT_TARGET_PCT", "0.2")
@@ -146,6 +160,9 @@ SETTINGS_OF_A_POLICY = (
 )
 
 PROBLEMS = {
+    "need `telemetry.events` to be one of span, log, both, got 'logs'": {
+        "telemetry": {"events": "logs"}
+    },
     "`trigger_pc` is not a setting; did you mean `trigger_pct`?": {"trigger_pc": 1},
     "`modell` is not a setting; did you mean `model`?": {"modell": "x"},
     "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
@@ -197,7 +214,8 @@ PROBLEMS = {
         "policy": 7,
         "trigger_pct": 0.7,
     },
-    "need a TelemetryConfig in `telemetry`, got None; a mapping with any of exporter, agent_spans will do": {
+    "need a TelemetryConfig in `telemetry`, got None; "
+    "a mapping with any of events, exporter, agent_spans will do": {
         "telemetry": None
     },
     "need a StorageConfig in `storage`, got 'fs'; "

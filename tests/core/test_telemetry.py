@@ -14,7 +14,8 @@ from compact_otel import __version__
 from compact_otel.core import events
 from compact_otel.core.errors import InsufficientBudget, SummaryError
 from compact_otel.core.types import CallContext, Message
-from compact_otel.telemetry import ON_SPAN, SCHEMA, SCHEMA_URL, attributes_of
+from compact_otel.schema import ATTRIBUTES, SCHEMA, SCHEMA_URL, SPAN_ATTRIBUTES
+from compact_otel.telemetry import ON_SPAN, attributes_of
 from tests.histories import (
     Estimator,
     Exporter,
@@ -73,20 +74,22 @@ def test_every_event_has_a_name_for_every_field():
     }
     for kind, schema in SCHEMA.items():
         assert is_dataclass(kind)
-        assert {entry.name for entry in fields(kind)} == set(schema.attributes)
-        assert len(set(schema.attributes.values())) == len(schema.attributes)
+        named = {"exception_text", "exception_trace"} if kind is events.Failure else set()
+        known = {entry.name for entry in fields(kind)} - ({"error"} if named else set())
+        assert known | named == set(schema.fields)
+        assert len({use.name for use in schema.fields.values()}) == len(schema.fields)
 
 
 def test_no_attribute_is_the_namespace_of_another():
-    names = sorted({name for schema in SCHEMA.values() for name in schema.attributes.values()})
-    names += ["compact.outcome"]
+    names = sorted(ATTRIBUTES)
     assert not [(short, long) for short in names for long in names if long.startswith(f"{short}.")]
     assert {schema.name for schema in SCHEMA.values()}.isdisjoint(names)
 
 
 def test_what_stands_on_the_span_is_an_attribute_of_an_event():
-    known = {name for schema in SCHEMA.values() for name in schema.attributes.values()}
+    known = {use.name for schema in SCHEMA.values() for use in schema.fields.values()}
     assert known >= ON_SPAN
+    assert {use.name for use in SPAN_ATTRIBUTES} >= ON_SPAN
 
 
 def test_a_field_that_does_not_apply_is_left_out():

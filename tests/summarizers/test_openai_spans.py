@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from compact_otel.core.errors import SummaryError
-from compact_otel.telemetry import SCHEMA_URL
+from compact_otel.schema import SCHEMA_URL
 from compact_otel.testing import LocalOpenAI, Step
 from compact_otel.version import __version__
 from tests.summarizers.openai_bench import (

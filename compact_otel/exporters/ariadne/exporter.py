@@ -15,13 +15,14 @@ from opentelemetry import metrics
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from compact_otel.content import captured
 from compact_otel.core.errors import ConfigError
 from compact_otel.exporters.ariadne.delivery import Delivery
 from compact_otel.exporters.ariadne.payload import encoded
 from compact_otel.exporters.ariadne.rows import EventRows, Group, Look, Row, Rows, is_local_root
 from compact_otel.forks import mutex
 from compact_otel.redaction import Gate, Redactor
-from compact_otel.telemetry import SCHEMA_URL, SCOPE
+from compact_otel.schema import METRICS, SCHEMA_URL, SCOPE
 from compact_otel.version import __version__
 
 _log = logging.getLogger("compact_otel")
@@ -30,10 +31,7 @@ ENDPOINT = "http://127.0.0.1:5175"
 """Where the viewer listens unless it is told otherwise."""
 
 _PREFIX = "COMPACT_ARIADNE_"
-_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_WITH_CONTENT = frozenset({"SPAN_ONLY", "SPAN_AND_EVENT"})
-
-_WHAT = "Rows for the Ariadne viewer, by what became of them."
+_COUNTER = "compact.ariadne.events"
 
 _MOST_TRACES = 4_096
 """So many traces are remembered as named; an older one would be named once more, which is harmless:
@@ -99,7 +97,7 @@ class AriadneSpanExporter(SpanExporter):
             event_rows=known["event_rows"],
             group=known["group"],
             icon=known["icon"],
-            content=os.environ.get(_CONTENT, "").upper() in _WITH_CONTENT,
+            content=captured().on_spans,
         )
         _warn_of_distance(known["endpoint"])
         self.counts = {"delivered": 0, "rejected": 0, "dropped": 0}
@@ -161,7 +159,8 @@ class AriadneSpanExporter(SpanExporter):
         with self._lock:
             self.counts[result] += rows
         meter = metrics.get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
-        counter = meter.create_counter("compact.ariadne.events", "{event}", _WHAT)
+        metric = METRICS[_COUNTER]
+        counter = meter.create_counter(_COUNTER, metric.unit, metric.meaning)
         counter.add(rows, {"compact.ariadne.result": result})
 
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
 from compact_otel.redaction import Gate
-from compact_otel.telemetry import OUTCOME, SPAN
+from compact_otel.schema import OUTCOME, SPAN
 
 Row = dict[str, Any]
 EventRows = Literal["compact", "all", "none"]
