@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from opentelemetry import context as otel
+
 from compact_otel.core import events
 from compact_otel.core.types import Outcome, TriggerType
 from compact_otel.forks import LOADING_S, mutex
@@ -93,6 +95,9 @@ class CallMeter:
         self._model = {} if model is None else {_MODEL: model}
         self._strategy = {_STRATEGY: strategy}
         self._trigger = trigger
+        # Looked up once: the SDK does so for each record, which is a third of what one costs. It
+        # holds the span of the call, to which exemplars point.
+        self._place = otel.get_current()
         self._filled: float | None = None
         self._error: str | None = None
 
@@ -117,26 +122,28 @@ class CallMeter:
         made, known = self._meters.instruments, {OUTCOME: outcome}
         shaped = outcome in ("error", "fallback") and self._error is not None
         how = {**known, "compact.trigger.type": self._trigger, **self._model}
-        made.operation.record(seconds, {**how, ERROR_TYPE: self._error} if shaped else how)
+        told = {**how, ERROR_TYPE: self._error} if shaped else how
+        made.operation.record(seconds, told, self._place)
         if outcome in ("compacted", "fallback"):
-            made.tokens_removed.add(max(0, removed), {**self._strategy, **known})
+            made.tokens_removed.add(max(0, removed), {**self._strategy, **known}, self._place)
 
     def _estimated(self, made: _Instruments, event: events.TokenEstimate) -> None:
         tokens = event.tokens_before if event.phase == "before" else event.tokens_after
         if event.phase == "before":
             self._filled = event.utilization
         if tokens is not None:
-            made.context.record(tokens, {"compact.estimate.phase": event.phase, **self._model})
+            phase = {"compact.estimate.phase": event.phase, **self._model}
+            made.context.record(tokens, phase, self._place)
 
     def _decided(self, made: _Instruments, event: events.TriggerDecision) -> None:
         known = {"compact.trigger.decision": event.decision, **self._model}
         why = {"compact.trigger.type": event.trigger, "compact.trigger.reason": event.reason}
-        made.decisions.add(1, {**known, **why})
+        made.decisions.add(1, {**known, **why}, self._place)
         if self._filled is not None:
-            made.filled.record(self._filled, known)
+            made.filled.record(self._filled, known, self._place)
 
     def _pruned(self, made: _Instruments, event: events.PrunedMessages) -> None:
-        made.pruned.add(event.pruned, self._strategy)
+        made.pruned.add(event.pruned, self._strategy, self._place)
 
     def _failed(self, made: _Instruments, event: events.Failure) -> None:
         if event.stage != "archive":  # an archive never shapes the result
@@ -148,11 +155,13 @@ class CallMeter:
                 "compact.failure.fallback": event.fallback,
                 ERROR_TYPE: event.error_type,
             },
+            self._place,
         )
 
     def _archived(self, made: _Instruments, event: events.Archival) -> None:
         if event.size is not None:
-            made.archive.record(event.size, {"compact.archive.adapter": event.adapter})
+            adapter = {"compact.archive.adapter": event.adapter}
+            made.archive.record(event.size, adapter, self._place)
 
     def _summarized(self, made: _Instruments, created: events.SummaryCreated) -> None:
         if created.prepared:
@@ -163,13 +172,13 @@ class CallMeter:
         }
         asked = _without_none({**known, "compact.summary.model": created.model})
         if created.duration is not None:
-            made.duration.record(created.duration, asked)
+            made.duration.record(created.duration, asked, self._place)
         if created.prompt_tokens is not None:
-            made.prompt_tokens.add(created.prompt_tokens, asked)
+            made.prompt_tokens.add(created.prompt_tokens, asked, self._place)
         if created.completion_tokens is not None:
-            made.completion_tokens.add(created.completion_tokens, asked)
+            made.completion_tokens.add(created.completion_tokens, asked, self._place)
         if created.facts_found and created.facts_kept is not None:
-            made.coverage.record(created.facts_kept / created.facts_found, known)
+            made.coverage.record(created.facts_kept / created.facts_found, known, self._place)
 
 
 _RECORDERS: Mapping[type[events.Event], Callable[..., None]] = {

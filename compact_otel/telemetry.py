@@ -159,8 +159,10 @@ class CompactSpan:
             event: The event.
             when: Seconds since the epoch, None for now.
         """
-        log, capture, name = self._outlets.log, self._outlets.capture, SCHEMA[type(event)].name
-        severity = severity_of(event)
+        log, capture = self._outlets.log, self._outlets.capture
+        if log is None and not self.is_recording:
+            return
+        name, severity = SCHEMA[type(event)].name, severity_of(event)
         logged = log is not None and log.wants(name, severity)
         if not self.is_recording and not logged:
             return
