@@ -190,9 +190,8 @@ class CompactSpan:
             left_out.add("compact.policy.strategy")  # none is in force
         if attributes.get("compact.estimate.phase") == "after":
             left_out.add("compact.window.utilization")  # the span has that of tokens.before
-        self._span.set_attributes(
-            {name: attributes[name] for name in (ON_SPAN & attributes.keys()) - left_out}
-        )
+        facts = {n: v for n, v in attributes.items() if n in ON_SPAN and n not in left_out}
+        self._span.set_attributes(facts)
 
     def end(self, outcome: Outcome, replayed: Checkpoint | None = None) -> None:
         """Say how it ended; what went wrong on the way counts only if it shaped the result.

@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from compact_otel.config import CompactConfig, StorageConfig
+from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
 from compact_otel.core import frame
 from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.types import (
@@ -412,13 +412,15 @@ class Exporter:
 
 
 def manager(limit: int, **options: Any) -> CompactManager:
-    """Return a manager with a window of `limit` tokens; policy fields and parts as keywords."""
+    """Return a manager with a window of `limit` tokens; policy fields, parts, `events`, `mode`."""
     policy = {name: options.pop(name) for name in CompactPolicy.__slots__ if name in options}
     defaults = {"hard_cap_buffer": 0, "summary_max_tokens": 300}
     config = CompactConfig(
         max_context_tokens=limit,
         policy=CompactPolicy(**{**defaults, **policy}),
         storage=StorageConfig(adapter="none"),
+        telemetry=TelemetryConfig(events=options.pop("events", "span")),
+        mode=options.pop("mode", "compact"),
     )
     parts = {"estimator": Estimator(), "summarizer": Summarizer(), "exporters": ()}
     return CompactManager(config, **{**parts, **options})

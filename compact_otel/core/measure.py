@@ -293,8 +293,8 @@ class Measured:
             reason=reason,
             tokens_before=self.total,
             budget=self.limits.budget,
-            trigger_pct=policy.trigger_pct,
-            target_pct=policy.target_pct,
+            trigger_pct=float(policy.trigger_pct),  # 1 is a share, too
+            target_pct=float(policy.target_pct),
             hard_cap_buffer=policy.hard_cap_buffer,
             keep_recent_turns=policy.keep_recent_turns,
             keep_tool_io_pairs=policy.keep_tool_io_pairs,
