@@ -129,14 +129,10 @@ ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
         COMPACTED: Attribute(
             bool, "True where the call goes out compacted, else left out; on the model's own span"
         ),
-        "compact.mode": Attribute(
-            str, "There where nothing of what is told was done", ("observe",)
-        ),
+        "compact.mode": Attribute(str, "Set where nothing of what is told was done", ("observe",)),
         OUTCOME: Attribute(str, "What came of it", get_args(Outcome)),
         # Why.
-        "compact.trigger.decision": Attribute(
-            str, "Whether the call is compacted", ("compact", "skip")
-        ),
+        "compact.trigger.decision": Attribute(str, "What is decided", ("compact", "skip")),
         "compact.trigger.type": Attribute(
             str,
             "Who asks: a model call, somebody by hand, a provider that refused, "
@@ -158,7 +154,7 @@ ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
         "compact.policy.strategy": Attribute(str, "What a summary puts first"),
         # How large.
         "compact.estimate.phase": Attribute(
-            str, "When it was counted: before or after a compaction", ("before", "after")
+            str, "When it was counted, seen from a compaction", ("before", "after")
         ),
         "compact.estimate.calibration": Attribute(
             str,
@@ -295,7 +291,7 @@ ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
         "compact.failure.message": Attribute(str, "A sentence of ours, without any content"),
         "exception.message": Attribute(str, "Text of the exception, redacted"),
         "exception.stacktrace": Attribute(str, "Where it was raised, redacted"),
-        "compact.rescue.attempt": Attribute(int, "The how manieth, from 1"),
+        "compact.rescue.attempt": Attribute(int, "Number of the attempt, from 1"),
         "compact.rescue.reported_tokens": Attribute(
             int, "Tokens of the refused call, as the provider counted them"
         ),
@@ -319,7 +315,7 @@ SPAN_ATTRIBUTES: tuple[Use, ...] = (
     _if("gen_ai.request.model", "known"),
     _if("gen_ai.agent.name", "known"),
     _if("gen_ai.conversation.id", "known"),
-    _if("compact.mode", "only observed"),
+    _if("compact.mode", "it only observes"),
     _required("compact.trigger.type"),
     _if("compact.trigger.reason", "decided"),
     _if(OUTCOME, "not broken off"),

@@ -18,10 +18,20 @@ from compact_otel.schema import (
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "OBSERVABILITY.md"
-BEGIN = (
-    "<!-- Written from compact_otel/schema.py by: python -m tests.contracts.schema_reference -->"
-)
+BEGIN = "<!-- Written from the schema by: python -m tests.contracts.schema_reference -->"
 END = "<!-- End of what is written. -->"
+
+TYPES = {str: "string", int: "int", float: "double", bool: "boolean"}
+
+SCOPED = f"""\
+Scope `{SCOPE}` with the version of the package, schema `{SCHEMA_URL}`: the same for spans, records
+and metrics."""
+MARKED = f"""\
+On the span of the model call that goes out compacted, whoever makes it: `{COMPACTED}` (boolean,
+true or left out)."""
+STARRED = """\
+Attributes with a star are always there. A log record also has {}, where they are known. A skip is
+`DEBUG`, an archive that failed `WARN`, an error that nothing made up for `ERROR`."""
 
 
 def _table(*heads, rows):
@@ -29,62 +39,57 @@ def _table(*heads, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _level(use):
-    return f"if {use.when}" if use.when else use.level
+def _type(name):
+    return TYPES[ATTRIBUTES[name].type]
 
 
 def _meaning(name):
     known = ATTRIBUTES[name]
     values = ", ".join(f"`{value}`" for value in known.values)
-    return f"{known.meaning}: {values}" if values else known.meaning
+    return f"{known.meaning} ({values})" if values else known.meaning
 
 
-def _uses(uses):
-    rows = [
-        (f"`{use.name}`", ATTRIBUTES[use.name].type.__name__, _level(use), _meaning(use.name))
-        for use in uses
-    ]
-    return _table("attribute", "type", "there", "meaning", rows=rows)
+def _on_span(use):
+    level = f"if {use.when}" if use.when else use.level
+    return f"`{use.name}`", _type(use.name), level, _meaning(use.name)
+
+
+def _elsewhere():
+    """Return the rows of what is on events and not on the span."""
+    names = {use.name for schema in SCHEMA.values() for use in schema.fields.values()}
+    for name in sorted(names - {use.name for use in SPAN_ATTRIBUTES}):
+        yield f"`{name}`", _type(name), _meaning(name)
 
 
 def _event(schema):
-    names = [f"`{use.name}`" + {"required": "*", "opt-in": " (opt-in)"}.get(use.level, "")
-             for use in schema.fields.values()]  # fmt: skip
+    marks = {"required": "*", "opt-in": " (opt-in)"}
+    names = (f"`{use.name}`{marks.get(use.level, '')}" for use in schema.fields.values())
     return f"`{schema.name}`", schema.severity, schema.meaning, ", ".join(names)
 
 
-def _metric(name, metric):
+def _metric(name):
+    metric = METRICS[name]
     attributes = ", ".join(f"`{each}`" for each in metric.attributes)
     return f"`{name}`", f"{metric.kind}, {metric.unit}", metric.meaning, attributes
 
 
 def reference():
     """Return the reference as Markdown."""
-    on_span = {use.name for use in SPAN_ATTRIBUTES}
-    elsewhere = {use.name: use for schema in SCHEMA.values() for use in schema.fields.values()}
-    others = [use for name, use in sorted(elsewhere.items()) if name not in on_span]
-    rows = [(f"`{u.name}`", ATTRIBUTES[u.name].type.__name__, _meaning(u.name)) for u in others]
     who = ", ".join(f"`{use.name}`" for use in LOG_ATTRIBUTES)
-    events = _table("event", "severity", "when", "attributes", rows=map(_event, SCHEMA.values()))
-    metrics = [_metric(name, metric) for name, metric in METRICS.items()]
-    return "\n\n".join(
-        [
-            f"Scope `{SCOPE}` with the version of the package, schema `{SCHEMA_URL}`, the same for "
-            "spans, records and metrics.",
-            f"### The span `{SPAN}`",
-            _uses(SPAN_ATTRIBUTES),
-            f"On the span of the model call that goes out compacted, whoever makes it: `{COMPACTED}`"
-            " (bool, true or left out).",
-            "### Events",
-            f"Attributes with a star are always there. A log record also has {who}, where they are "
-            "known.",
-            events,
-            "What is not on the span above:",
-            _table("attribute", "type", "meaning", rows=rows),
-            "### Metrics",
-            _table("metric", "instrument, unit", "meaning", "attributes", rows=metrics),
-        ]
+    parts = (
+        SCOPED,
+        f"### The span `{SPAN}`",
+        _table("attribute", "type", "there", "meaning", rows=map(_on_span, SPAN_ATTRIBUTES)),
+        MARKED,
+        "### Events",
+        STARRED.format(who),
+        _table("event", "severity", "when", "attributes", rows=map(_event, SCHEMA.values())),
+        "What is not on the span above:",
+        _table("attribute", "type", "meaning", rows=_elsewhere()),
+        "### Metrics",
+        _table("metric", "instrument, unit", "meaning", "attributes", rows=map(_metric, METRICS)),
     )
+    return "\n\n".join(parts)
 
 
 def with_reference(page):
