@@ -199,3 +199,9 @@ async def test_instrument_takes_the_provider_and_the_mode(signals):
         "compact.token_estimate",
         "compact.trigger_decision",
     ]
+
+
+def test_without_any_provider_calls_are_compacted_and_nobody_is_told(caplog):
+    made = manager(900, events="both")
+    assert made.preflight("s", LONG, call=CALL).outcome == "compacted"
+    assert caplog.records == []
