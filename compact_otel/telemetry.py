@@ -167,13 +167,19 @@ class CompactSpan:
         if not self.is_recording and not logged:
             return
         facts: Mapping[str, Any] = attributes_of(event)
-        texts = cleaned(content_of(event)) if capture else {}
+        texts = self._words_of(event) if capture else {}
         if self.is_recording:
             known = {**facts, **texts} if capture.on_spans else facts
             self._patience.call(_WHO, partial(self._add, event, known, when))
         if log is not None and logged:
             known = {**facts, **texts} if capture.in_logs else facts
             log.write(name, severity, {**self._outlets.call, **known}, when)
+
+    def _words_of(self, event: events.Event) -> Mapping[str, str]:
+        words: Mapping[str, str] | None = self._patience.call(
+            "the text of an event", lambda: cleaned(content_of(event))
+        )
+        return words or {}
 
     def _add(
         self, event: events.Event, attributes: Mapping[str, AttributeValue], when: float | None

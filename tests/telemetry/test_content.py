@@ -121,6 +121,19 @@ async def test_exporters_and_the_archive_get_no_content_whatever_is_asked_for(ca
     assert "zebra-lake" not in str(storage.events)
 
 
+def test_an_exception_that_cannot_be_read_costs_its_text_only(signals, captures):
+    class UnreadableError(Exception):
+        def __str__(self):
+            raise KeyError("zebra-lake")
+
+    captures("SPAN_ONLY")
+    made = manager(900, summarizer=Failing(UnreadableError()), **signals.providers)
+    assert made.preflight("s", LONG, call=CALL).outcome == "fallback"
+    (error,) = [event for event in signals.span_events if event.name == "compact.error"]
+    assert error.attributes["exception.message"] == "<unreadable: KeyError>"
+    assert error.attributes["error.type"] == "UnreadableError"
+
+
 async def test_a_call_that_the_sdk_traces_without_data_tells_no_content(signals, captures):
     captures("SPAN_AND_EVENT")
     failing = Failing(ValueError("the budget is zebra-lake"))

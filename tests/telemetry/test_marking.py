@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import compact_otel
 from compact_otel.schema import COMPACTED
+from compact_otel.telemetry import serves_compacted
 from tests.histories import Summarizer, answer, talk
 from tests.telemetry.runs import Failing
 
@@ -98,6 +99,7 @@ async def test_a_call_that_goes_out_compacted_is_marked_and_no_other_one(
     ]  # fmt: skip
     assert marks(signals, "compact_context") == [None] * 4
     assert trace.get_current_span() is trace.INVALID_SPAN
+    assert not serves_compacted()
 
 
 async def test_a_fallback_counts_and_an_observed_call_does_not(signals, switch_on):
