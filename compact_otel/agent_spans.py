@@ -31,7 +31,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from compact_otel.forks import mutex
-from compact_otel.telemetry import SCHEMA_URL, SCOPE
+from compact_otel.schema import SCHEMA_URL, SCOPE
 from compact_otel.version import __version__
 
 _log = logging.getLogger("compact_otel")

@@ -7,7 +7,7 @@ from tests.bridges.bridges import BRIDGES
 from tests.bridges.test_placement import hand_over
 from tests.paths.program import WAYS, WINDOW
 
-AT_START = [BRIDGES[name] for name in ("genai", "v2", "traceloop")]
+AT_START = [BRIDGES[name] for name in ("own", "genai", "v2", "traceloop")]
 """Those that say `gen_ai.operation.name` when a span starts; the others later, or not at all."""
 
 

@@ -215,8 +215,7 @@ PROBLEMS = {
         "trigger_pct": 0.7,
     },
     "need a TelemetryConfig in `telemetry`, got None; "
-    "need a TelemetryConfig in `telemetry`, got None; "
-    "a mapping with any of events, exporter, agent_spans will do": {
+    "a mapping with any of events, exporter, agent_spans will do": {"telemetry": None},
     "need a StorageConfig in `storage`, got 'fs'; "
     "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
     "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
