@@ -56,7 +56,6 @@ class Service:
         self.tracer_provider = tracer_provider
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
-        self._tracer_provider = tracer_provider
         self._windows = Windows()
         patience = Patience()
         self._shared = Shared(
@@ -123,7 +122,7 @@ class Service:
 
     def mark_model_spans(self) -> None:
         """Let the span of a model call say from now on that the call went out compacted."""
-        provider = self._tracer_provider or get_tracer_provider()
+        provider = self.tracer_provider or get_tracer_provider()
         if hasattr(provider, "add_span_processor"):  # an SDK's, and so the SDK is there
             from compact_otel.marking import mark_spans_of
 
