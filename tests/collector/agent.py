@@ -83,7 +83,9 @@ CASES = {
     "recalled": lambda: ask(
         talk(), recalls_then_answers, tools=[recall_tool()], summarizer=Forgetful()
     ),
-    "written": lambda: ask(talk(), answers, summarizer={"model": "gpt-4.1-nano"}, soft_trigger_pct=0),
+    "written": lambda: ask(
+        talk(), answers, summarizer={"model": "gpt-4.1-nano"}, soft_trigger_pct=0
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """One real agent run through the real collector, with Prometheus and Jaeger behind it if there are.
 
-    application --OTLP--> collector <--scrapes-- Prometheus
-                              +------OTLP------> Jaeger
+application --OTLP--> collector <--scrapes-- Prometheus
+                          +------OTLP------> Jaeger
 """
 
 import contextlib

@@ -130,6 +130,7 @@ class Collector:
         self._health = f"http://127.0.0.1:{health}"
         self._folder = folder
         self._log = folder / "collector.log"
+        own_metrics = {"prometheus": {"host": "127.0.0.1", "port": own}}
         self._override = {
             "receivers": {
                 "otlp": {
@@ -157,13 +158,7 @@ class Collector:
             },
             "connectors": {"span_metrics": {"metrics_flush_interval": "200ms"}},
             "service": {
-                "telemetry": {
-                    "metrics": {
-                        "readers": [
-                            {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": own}}}}
-                        ]
-                    }
-                },
+                "telemetry": {"metrics": {"readers": [{"pull": {"exporter": own_metrics}}]}},
                 "pipelines": {"logs": {"exporters": ["file/logs"]}},
             },
         }
@@ -203,7 +198,9 @@ class Collector:
 
     def _records(self, kind, path):
         file = self._file(kind)
-        found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        found = (
+            [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        )
         for step in path:
             found = [below for one in found for below in one[step]]
         return found

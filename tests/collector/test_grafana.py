@@ -65,7 +65,9 @@ def test_no_panel_covers_another(board):
 @pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 def test_data_sources_are_for_the_viewer_to_choose(board):
     variables = {v["name"]: v for v in board["templating"]["list"]}
-    chosen = {f"${{{name}}}": v["query"] for name, v in variables.items() if v["type"] == "datasource"}
+    chosen = {
+        f"${{{name}}}": v["query"] for name, v in variables.items() if v["type"] == "datasource"
+    }
     asked = [
         *board["panels"],
         *(target for panel in panels(board) for target in panel["targets"]),
@@ -92,7 +94,9 @@ def test_an_expression_asks_for_metrics_that_we_tell_of_the_chosen_service(title
 
 @pytest.mark.parametrize("query", TRACEQL)
 def test_a_query_for_traces_asks_for_what_spans_tell(query):
-    told = {name.removeprefix("event.") for name in re.findall(r"\b(?:event\.)?compact\.[\w.]+", query)}
+    told = {
+        name.removeprefix("event.") for name in re.findall(r"\b(?:event\.)?compact\.[\w.]+", query)
+    }
     assert told <= NAMES
     assert 'span.gen_ai.conversation.id = "$conversation"' in query
     assert "\\" not in query, "the grammar knows no escapes"
@@ -107,8 +111,8 @@ def test_what_is_provisioned_are_the_sources_of_the_compose_file():
     assert hosts <= services.keys()
     (exemplars,) = known["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
     assert exemplars["datasourceUid"] in known
-    (dashboards,) = yaml.safe_load(
-        (provisioning / "dashboards" / "dashboards.yaml").read_text()
-    )["providers"]
+    (dashboards,) = yaml.safe_load((provisioning / "dashboards" / "dashboards.yaml").read_text())[
+        "providers"
+    ]
     mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
     assert mounts["./grafana/dashboards"] == dashboards["options"]["path"]

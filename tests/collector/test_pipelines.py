@@ -8,7 +8,7 @@ import pytest
 from tests.collector.agent import CANARY, CASES, KEY, MAIL, ROUNDS
 from tests.collector.programs import SERVICE, attributes, get
 
-SAMPLE = re.compile(r'^(?P<name>\w+)\{(?P<labels>.*)\} (?P<value>\S+)$', re.MULTILINE)
+SAMPLE = re.compile(r"^(?P<name>\w+)\{(?P<labels>.*)\} (?P<value>\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 

@@ -100,4 +100,6 @@ def test_what_comes_after_the_verdict_follows_it(kept):
         for value in span.get("attributes", ())
         if value["key"] == OUTCOME
     ]
-    assert outcomes.count("replayed") == 1, "of the trace that was kept, not of the one that was not"
+    assert outcomes.count("replayed") == 1, (
+        "of the trace that was kept, not of the one that was not"
+    )
