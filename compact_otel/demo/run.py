@@ -13,8 +13,8 @@ from openai import AsyncOpenAI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import NoOpTracer
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON
+from opentelemetry.trace import NoOpTracer, get_tracer_provider
 
 import compact_otel
 from compact_otel.demo.agent import play
@@ -49,7 +49,7 @@ async def run(
     # Below `opentelemetry-instrument` it is switched on already.
     compact_otel.uninstrument()
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(sampler=ALWAYS_ON)
+    provider = _provider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("compactctl")
     # A new one for each run, or the checkpoints of the last run would be used again. Lower case:
@@ -74,6 +74,7 @@ async def run(
         needs = model.needs
         overflow_errors = sum(request.error_code == _OVERFLOW for request in api.requests)
     spans = exporter.get_finished_spans()
+    exporter.shutdown()  # the provider may outlive the run
     archive = settings.archive / session_id
     return Figures(
         settings=settings,
@@ -88,6 +89,17 @@ async def run(
         archive=archive,
         archive_files=sorted(file.name for file in archive.iterdir()) if archive.is_dir() else [],
     )
+
+
+def _provider() -> TracerProvider:
+    """Return what `opentelemetry-instrument` has set up, if all spans can be seen there.
+
+    So they go where those of any program would go: into a collector, a viewer, the console.
+    """
+    configured = get_tracer_provider()
+    if isinstance(configured, TracerProvider) and configured.sampler in (ALWAYS_ON, DEFAULT_ON):
+        return configured
+    return TracerProvider(sampler=ALWAYS_ON)
 
 
 @contextmanager

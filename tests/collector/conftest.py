@@ -19,6 +19,7 @@ from tests.collector.programs import (
     program,
     run_instrumented,
     running,
+    running_jaeger,
     wait_for,
 )
 
@@ -28,41 +29,11 @@ SCRAPE_S = 0.25
 @pytest.fixture(scope="session")
 def jaeger(tmp_path_factory):
     """Run Jaeger; return the address of its OTLP receiver and that of its query API, or None."""
-    found = find("JAEGER")
-    if found is None:
+    if find("JAEGER") is None:
         yield None
         return
-    folder = tmp_path_factory.mktemp("jaeger")
-    grpc, health, query = free_ports(3)
-    file = folder / "jaeger.yaml"
-    file.write_text(yaml.safe_dump(_all_in_one(grpc, health, query)))
-    address = f"http://127.0.0.1:{query}"
-    with running([found, f"--config={file}"], address, folder / "jaeger.log"):
-        yield f"127.0.0.1:{grpc}", address
-
-
-def _all_in_one(grpc, health, query):
-    """Jaeger's own all-in-one configuration, with ports of ours and without what is not asked."""
-    return {
-        "extensions": {
-            "healthcheckv2": {"use_v2": True, "http": {"endpoint": f"127.0.0.1:{health}"}},
-            "jaeger_storage": {"backends": {"some": {"memory": {"max_traces": 10_000}}}},
-            "jaeger_query": {
-                "storage": {"traces": "some"},
-                "http": {"endpoint": f"127.0.0.1:{query}"},
-                "grpc": {"endpoint": "127.0.0.1:0"},
-            },
-        },
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}}}},
-        "exporters": {"jaeger_storage_exporter": {"trace_storage": "some"}},
-        "service": {
-            "extensions": ["jaeger_storage", "jaeger_query", "healthcheckv2"],
-            "telemetry": {"metrics": {"level": "none"}},
-            "pipelines": {
-                "traces": {"receivers": ["otlp"], "exporters": ["jaeger_storage_exporter"]}
-            },
-        },
-    }
+    with running_jaeger(tmp_path_factory.mktemp("jaeger")) as addresses:
+        yield addresses
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +53,11 @@ def observed(tmp_path_factory, jaeger):
         stack.enter_context(collector.running(*files, **environment))
         collector.prometheus = stack.enter_context(_prometheus(collector, folder))
         run_instrumented(
-            "tests.collector.agent",
-            folder,
             collector,
+            folder,
+            "python",
+            "-m",
+            "tests.collector.agent",
             OTEL_TRACES_EXPORTER="otlp,ariadne",  # nobody listens there, which is counted as well
             COMPACT_ARIADNE_ENDPOINT="http://127.0.0.1:9",
         )

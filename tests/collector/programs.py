@@ -46,7 +46,9 @@ def program(name):
     """Return a program's path; without it the test is skipped, or fails where it is required."""
     found = find(name)
     if found is None:
-        missing = f"without {_ON_PATH[name]} (COMPACT_TEST_{name}); `bash .ci/run collector` has it"
+        missing = (
+            f"without {_ON_PATH[name]} (COMPACT_TEST_{name}); `bash .ci/run collector` makes it"
+        )
         if REQUIRED:
             pytest.fail(missing)
         pytest.skip(missing)
@@ -206,6 +208,41 @@ class Collector:
         return found
 
 
+@contextlib.contextmanager
+def running_jaeger(folder):
+    """Run Jaeger; enter with the address of its OTLP receiver and that of its query API."""
+    grpc, health, query = free_ports(3)
+    file = folder / "jaeger.yaml"
+    file.write_text(yaml.safe_dump(_all_in_one(grpc, health, query)))
+    address = f"http://127.0.0.1:{query}"
+    with running([program("JAEGER"), f"--config={file}"], address, folder / "jaeger.log"):
+        yield f"127.0.0.1:{grpc}", address
+
+
+def _all_in_one(grpc, health, query):
+    """Jaeger's own all-in-one configuration, with ports of ours and without what is not asked."""
+    return {
+        "extensions": {
+            "healthcheckv2": {"use_v2": True, "http": {"endpoint": f"127.0.0.1:{health}"}},
+            "jaeger_storage": {"backends": {"some": {"memory": {"max_traces": 10_000}}}},
+            "jaeger_query": {
+                "storage": {"traces": "some"},
+                "http": {"endpoint": f"127.0.0.1:{query}"},
+                "grpc": {"endpoint": "127.0.0.1:0"},
+            },
+        },
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}}}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": "some"}},
+        "service": {
+            "extensions": ["jaeger_storage", "jaeger_query", "healthcheckv2"],
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": {
+                "traces": {"receivers": ["otlp"], "exporters": ["jaeger_storage_exporter"]}
+            },
+        },
+    }
+
+
 def attributes(record):
     """Return the attributes of a span, an event or a log record as plain values."""
     return {pair["key"]: _value(pair["value"]) for pair in record.get("attributes", ())}
@@ -218,8 +255,18 @@ def _value(value):
     return int(held) if kind == "intValue" else held
 
 
-def run_instrumented(module, folder, collector, **environment):
-    """Run a module below `opentelemetry-instrument`; everything it tells goes to the collector."""
+def run_instrumented(collector, folder, *command, **environment):
+    """Run a program below `opentelemetry-instrument`; everything it tells goes to the collector.
+
+    Args:
+        collector: Where to.
+        folder: Where the program runs.
+        command: The program, installed beside this Python, and its arguments.
+        environment: More of it.
+
+    Returns:
+        What the program printed.
+    """
     told = {
         "OTEL_SERVICE_NAME": SERVICE,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.otlp,
@@ -232,9 +279,9 @@ def run_instrumented(module, folder, collector, **environment):
         "NO_PROXY": "127.0.0.1",
         "PYTHONPATH": str(ROOT),
     }
-    command = [Path(sys.executable).with_name("opentelemetry-instrument"), sys.executable]
+    beside = Path(sys.executable)
     done = subprocess.run(
-        [*command, "-m", module],
+        [beside.with_name("opentelemetry-instrument"), beside.with_name(command[0]), *command[1:]],
         cwd=folder,
         env={**os.environ, **told, **environment},
         capture_output=True,
@@ -243,3 +290,4 @@ def run_instrumented(module, folder, collector, **environment):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
