@@ -1,8 +1,9 @@
-"""The dashboards as data: their panels, and the queries with Grafana's variables filled in."""
+"""The queries of the dashboards, with Grafana's variables filled in, and those of the docs."""
 
 import json
+import re
 
-from tests.collector.programs import FOLDER
+from tests.collector.programs import FOLDER, ROOT
 
 BOARDS = {
     file.stem: json.loads(file.read_text())
@@ -39,3 +40,10 @@ def filled_in(expression):
     for name, value in _VALUES.items():
         expression = expression.replace(name, value)
     return expression
+
+
+def documented(language):
+    """Return the queries in that language that docs/OBSERVABILITY.md gives, one a line."""
+    text = (ROOT / "docs" / "OBSERVABILITY.md").read_text()
+    blocks = re.findall(rf"```{language}\n(.*?)\n```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]

@@ -1,12 +1,17 @@
 """The dashboards are such that they show something wherever they are put, and say what it means."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.collector.dashboards import BOARDS, expressions, panels
+from tests.collector.dashboards import BOARDS, documented, expressions, panels
 from tests.collector.names import NAMES
 from tests.collector.programs import FOLDER
 
@@ -100,6 +105,33 @@ def test_a_query_for_traces_asks_for_what_spans_tell(query):
     assert told <= NAMES
     assert 'span.gen_ai.conversation.id = "$conversation"' in query
     assert "\\" not in query, "the grammar knows no escapes"
+
+
+_PARSE = """
+const { parser } = require(process.argv[1]);
+const queries = JSON.parse(require("fs").readFileSync(0));
+const broken = (query) => {
+  let found = false;
+  parser.parse(query).iterate({ enter: (node) => { found ||= node.type.isError; } });
+  return found;
+};
+console.log(JSON.stringify(queries.filter(broken)));
+"""
+
+
+def test_queries_for_traces_are_such_that_grafana_can_read_them():
+    grammar, node = os.environ.get("COMPACT_TEST_TRACEQL"), shutil.which("node")
+    if not grammar or not node:
+        pytest.skip("without node or COMPACT_TEST_TRACEQL, which .ci/programs makes with npm")
+    done = subprocess.run(
+        [node, "--eval", _PARSE, Path(grammar).resolve()],
+        input=json.dumps([*TRACEQL, *documented("traceql"), "{ broken ==="]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(done.stdout) == ["{ broken ==="]
 
 
 def test_what_is_provisioned_are_the_sources_of_the_compose_file():

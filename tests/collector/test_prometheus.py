@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.collector.agent import ROUNDS
-from tests.collector.dashboards import expressions, filled_in
+from tests.collector.dashboards import documented, expressions, filled_in
 from tests.collector.programs import FOLDER, SERVICE, get_json, wait_for
 
 RULES = FOLDER / "prometheus" / "rules" / "compact.yml"
@@ -15,6 +15,11 @@ def test_every_panel_has_data(title, expression, query):
     found = query(filled_in(expression))
     assert found, title
     assert any(point["value"][1] not in ("NaN", "0") for point in found), f"{title}: all is zero"
+
+
+@pytest.mark.parametrize("expression", documented("promql"))
+def test_every_expression_of_the_documentation_has_data(expression, query):
+    assert query(expression)
 
 
 @pytest.mark.parametrize(
