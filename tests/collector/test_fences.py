@@ -43,7 +43,7 @@ def received(tmp_path_factory):
         )
         with traces.get_tracer("application").start_as_current_span("root") as span:
             span.add_event(EVENT, SENT)
-            span.add_event("note", {"text": "n" * 5000})
+            span.add_event("note", {"text": "n" * 5000, "keys": [KEY, "harmless"]})
             logs.get_logger("application").emit(
                 timestamp=time.time_ns(), event_name=EVENT, attributes=SENT, body=f"with {KEY}"
             )
