@@ -94,8 +94,16 @@ def wait_for(what, found, *, process=None, log=None):
 
 
 @contextlib.contextmanager
-def running(command, ready, log, **environment):
-    """Run a program until the block ends; enter it when `ready` is an address that answers."""
+def running(command, ready, log, grace_s=20, **environment):
+    """Run a program until the block ends; enter it when `ready` is an address that answers.
+
+    Args:
+        command: The program and its arguments.
+        ready: An address.
+        log: File for what it prints.
+        grace_s: How long it may take to end by itself.
+        environment: More of it.
+    """
     with log.open("w") as output:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -109,7 +117,7 @@ def running(command, ready, log, **environment):
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(grace_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -215,7 +223,9 @@ def running_jaeger(folder):
     file = folder / "jaeger.yaml"
     file.write_text(yaml.safe_dump(_all_in_one(grpc, health, query)))
     address = f"http://127.0.0.1:{query}"
-    with running([program("JAEGER"), f"--config={file}"], address, folder / "jaeger.log"):
+    command = [program("JAEGER"), f"--config={file}"]
+    # It would take ten seconds to say goodbye to its clients; nothing that it holds is kept.
+    with running(command, address, folder / "jaeger.log", grace_s=1):
         yield f"127.0.0.1:{grpc}", address
 
 

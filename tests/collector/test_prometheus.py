@@ -46,10 +46,14 @@ def test_a_lost_call_is_an_alert_in_prometheus_too(observed, query):
 
 def test_rare_events_are_counted_from_the_first_one_on(query):
     """A counter is born with its first event: `increase` would say that nothing has happened."""
-    panels = dict(expressions())
-    refused = query(filled_in(panels["Calls refused as too large"]))
-    counted = {one["metric"]["compact_rescue_result"]: one["value"][1] for one in refused}
-    assert counted == {"recovered": str(ROUNDS), "failed": str(ROUNDS)}
+    panel = filled_in(dict(expressions())["Calls refused as too large"])
+
+    def counted():
+        found = query(panel)
+        return {one["metric"]["compact_rescue_result"]: float(one["value"][1]) for one in found}
+
+    wanted = {"recovered": ROUNDS, "failed": ROUNDS}
+    assert wait_for("last scrape", lambda: counted() == wanted)
 
 
 @pytest.mark.parametrize(
