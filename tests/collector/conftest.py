@@ -23,8 +23,6 @@ from tests.collector.programs import (
     wait_for,
 )
 
-SCRAPE_S = 0.25
-
 
 @pytest.fixture(scope="session")
 def jaeger(tmp_path_factory):
@@ -78,7 +76,7 @@ def _prometheus(collector, folder):
         yield None
         return
     config = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": f"{SCRAPE_S * 1000:.0f}ms"}
+    config["global"] = {"scrape_interval": "250ms", "evaluation_interval": "500ms"}
     config["rule_files"] = [str(FOLDER / "prometheus" / "rules" / "*.yml")]
     config["scrape_configs"][0]["static_configs"] = [{"targets": [collector.metrics]}]
     config["scrape_configs"][1]["static_configs"] = [{"targets": [collector.own_metrics]}]
