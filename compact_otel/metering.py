@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from opentelemetry import context as otel
@@ -106,7 +107,10 @@ class CallMeter:
         record = _RECORDERS.get(type(event))
         # A summary that is made ahead is looked at once more when it is due.
         if record is not None and (self._trigger != "background" or record in _ONCE):
-            self._meters.call(lambda: record(self, self._meters.instruments, event))
+            self._meters.call(partial(self._record, record, event))
+
+    def _record(self, record: Callable[..., None], event: events.Event) -> None:
+        record(self, self._meters.instruments, event)
 
     def ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
         """Record how the call came out.
@@ -116,7 +120,7 @@ class CallMeter:
             removed: Tokens that it is smaller by.
             seconds: How long it took.
         """
-        self._meters.call(lambda: self._ended(outcome, removed, seconds))
+        self._meters.call(partial(self._ended, outcome, removed, seconds))
 
     def _ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
         made, known = self._meters.instruments, {OUTCOME: outcome}

@@ -8,14 +8,14 @@ go out only where `compact_otel.content` lets them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from compact_otel.content import NO_CONTENT, Capture, captured, cleaned
@@ -308,19 +308,22 @@ class Telemetry:
         started = self._patience.call(_WHO, partial(self._started, _without_none(known)))
         span = trace.INVALID_SPAN if started is None else started
         told = CompactSpan(span, self._patience, outlets)
-        # Without a provider a span has no identity, and nothing can be below it.
-        has_identity = self._patience.call(_WHO, lambda: span.get_span_context().is_valid)
-        token = _outlets.set(outlets)
+        # Attached and set by hand: a context manager for each would cost more than the span.
+        place = self._patience.call(_WHO, partial(_place_of, span))
+        attached = None if place is None else context.attach(place)
         # A summariser's own model calls are not the one that goes out compacted.
-        with _current(span) if has_identity else nullcontext(), serving(compacted=False):
-            try:
-                yield told
-            except BaseException as error:
-                told.broken_off(error)
-                raise
-            finally:
-                _put_back(_outlets, token)
-                self._patience.call(_WHO, span.end)
+        tokens = _outlets.set(outlets), _compacted.set(False)
+        try:
+            yield told
+        except BaseException as error:
+            told.broken_off(error)
+            raise
+        finally:
+            _put_back(_compacted, tokens[1])
+            _put_back(_outlets, tokens[0])
+            self._patience.call(_WHO, span.end)
+            if attached is not None:
+                context.detach(attached)
 
 
 def _event_log(patience: Patience, logger_provider: LoggerProvider | None) -> EventLog:
@@ -338,7 +341,6 @@ def _put_back(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.reset(token)
 
 
-def _current(span: Span) -> AbstractContextManager[Span]:
-    return trace.use_span(
-        span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-    )
+def _place_of(span: Span) -> context.Context | None:
+    """Return the context in which a span is current; without a provider it has no identity."""
+    return trace.set_span_in_context(span) if span.get_span_context().is_valid else None
