@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -150,3 +152,21 @@ async def test_a_processor_that_fails_costs_nothing(tracing):
     with LocalOpenAI(in_turn(NOTE)) as server:
         made = summarizer(server, tracer_provider=tracing.provider)
         assert (await made.summarize(request())).text == NOTE
+
+
+@pytest.mark.parametrize("mode", ["span", "log"])
+def test_where_events_are_log_records_the_spans_of_requests_have_none(mode, tracing):
+    logs = InMemoryLogRecordExporter()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    with LocalOpenAI(in_turn("All is well. " * 2000, NOTE)) as server:
+        made = summarizer(server, tracer_provider=tracing.provider)
+        manager, _ = desk(
+            made, events=mode, tracer_provider=tracing.provider, logger_provider=provider
+        )
+        assert manager.preflight("s", errand()).outcome == "compacted"
+    logged = [data.log_record.event_name for data in logs.get_finished_logs()]
+    assert (len(tracing.steps), logged.count("compact.error")) == {
+        "span": (1, 0),
+        "log": (0, 1),
+    }[mode]
