@@ -166,13 +166,15 @@ class CompactSpan:
         logged = log is not None and log.wants(name, severity)
         if not self.is_recording and not logged:
             return
+        on_span = self.is_recording and self._outlets.on_spans and capture.on_spans
+        in_log = logged and capture.in_logs
         facts: Mapping[str, Any] = attributes_of(event)
-        texts = self._words_of(event) if capture else {}
+        words = self._words_of(event) if on_span or in_log else {}
         if self.is_recording:
-            known = {**facts, **texts} if capture.on_spans else facts
+            known = {**facts, **words} if on_span else facts
             self._patience.call(_WHO, partial(self._add, event, known, when))
         if log is not None and logged:
-            known = {**facts, **texts} if capture.in_logs else facts
+            known = {**facts, **words} if in_log else facts
             log.write(name, severity, {**self._outlets.call, **known}, when)
 
     def _words_of(self, event: events.Event) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from agents.tracing import get_trace_provider, set_trace_provider
 from agents.tracing.provider import DefaultTraceProvider
 
 import compact_otel
-from compact_otel import recall_tool
+from compact_otel import recall_tool, telemetry
 from compact_otel.content import LONGEST, NO_CONTENT, captured, cleaned
 from compact_otel.core.types import CallContext
 from compact_otel.exporters.ariadne import AriadneSpanExporter
@@ -119,6 +119,18 @@ async def test_exporters_and_the_archive_get_no_content_whatever_is_asked_for(ca
     assert "compact.summary_created" in {event["event"] for event in exporter.events}
     assert "zebra-lake" not in str(exporter.events)
     assert "zebra-lake" not in str(storage.events)
+
+
+@pytest.mark.parametrize(("mode", "value"), [("log", "SPAN_ONLY"), ("span", "EVENT_ONLY")])
+async def test_words_are_not_even_read_where_they_have_nowhere_to_go(
+    mode, value, signals, captures, monkeypatch
+):
+    captures(value)
+    read = []
+    monkeypatch.setattr(telemetry, "content_of", lambda event: read.append(event) or {})
+    await manager(900, events=mode, **signals.providers).apreflight("s", LONG, call=CALL)
+    assert signals.span_events or signals.log_events
+    assert read == []
 
 
 def test_an_exception_that_cannot_be_read_costs_its_text_only(signals, captures):
