@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider, get_tracer_provider
 
@@ -25,6 +24,9 @@ from compact_otel.patience import Patience
 from compact_otel.session import current_session_id
 from compact_otel.telemetry import Telemetry
 from compact_otel.windows import Windows
+
+if TYPE_CHECKING:  # loaded where log records are asked for
+    from opentelemetry._logs import LoggerProvider
 
 _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
