@@ -40,7 +40,28 @@ WISHES = (
     "Treat these numbers as confidential.",
     "I don't eat meat.",
 )
+UNHEARD_OF = (
+    "Half of the crew can't lift more than 20 kilos.",
+    "My daughter is scared of dogs, so keep yours inside when we come.",
+    "Nobody drives the truck without the yellow vest.",
+    "Parts have to be original.",
+    "Minors need a letter from their parents.",
+    "If the fever goes over 39, we go to the hospital.",
+    "Pictures in landscape format, please.",
+    "Les mineurs viennent avec un parent, sinon ils restent dehors.",
+    "Mi hijo no come pescado.",
+    "Mein Vater hört schlecht, bitte langsam sprechen.",
+    "Il cane resta fuori.",
+    "As reuniões são sempre às terças.",
+)
 STORIES = (
+    "We drove to Cornwall last summer.",
+    "The parcel came on Tuesday.",
+    "The concert was great, nobody wanted to leave.",
+    "I can't find my password.",
+    "I'd like to order three pizzas.",
+    "No worries, that's okay.",
+    "Ich habe gestern ein Paket bekommen.",
     "I never received the parcel.",
     "It has always worked until today.",
     "That was the only seat they had left.",
@@ -64,9 +85,22 @@ def test_a_preference_or_a_format_is_at_least_a_wish(sentence):
     assert strength(sentence) >= Strength.WISH
 
 
+@pytest.mark.parametrize("sentence", UNHEARD_OF)
+def test_two_signs_of_a_demand_make_one_likely_whatever_its_words(sentence):
+    assert strength(sentence) >= Strength.LIKELY
+
+
+def test_an_account_of_something_keeps_its_signs_for_itself():
+    sign = "Parts have to be original."
+    filler = ["The value is printed on the left."] * 6
+    found = strengths([*filler, sign, *filler, sign])
+    assert found[6] is Strength.NONE
+    assert found[-1] is Strength.LIKELY
+
+
 @pytest.mark.parametrize("sentence", STORIES)
 def test_what_is_told_or_asked_is_no_demand(sentence):
-    assert strength(sentence) < Strength.WISH
+    assert strength(sentence) < Strength.LIKELY
 
 
 @pytest.mark.parametrize(

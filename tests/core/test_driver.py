@@ -31,6 +31,12 @@ class Doer:
         self._steps = steps
         self.late = []
 
+    def notes(self, effect):
+        return False
+
+    def tell(self):
+        pass
+
     def perform(self, effect):
         if isinstance(effect, BaseException):
             raise effect

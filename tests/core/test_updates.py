@@ -59,6 +59,51 @@ def test_what_the_assistant_repeated_is_changed_as_well():
     assert shown[1] == "The hall is booked for [now Friday]."
 
 
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (
+            "The keynote is given by Dr Ramos.",
+            "Dr Ramos cancelled, the keynote is given by Dr Iyer.",
+        ),
+        ("The workshop is in the barn.", "The barn is taken, the workshop is in the gym."),
+        ("We use green paint for the door.", "Not green, we use blue paint for the door."),
+        ("The bus leaves at 7:50.", "I looked it up again, the bus leaves at 8:05."),
+        ("We meet at the north gate.", "We meet at the south gate instead."),
+        ("Der Kurs beginnt am Montag.", "Der Kurs wurde verlegt und beginnt am Mittwoch."),
+        ("Il treno parte alle 9:10.", "No, il treno parte alle 9:40."),
+    ],
+)
+def test_a_sentence_said_again_with_something_else_in_it_replaces_the_first(first, later):
+    assert heard(first, later) == [GONE, later]
+
+
+def test_a_value_said_again_changes_only_its_clause_of_a_longer_line():
+    shown = heard(
+        "Two nights are booked, room price 120 euros.", "The room price is now 140 euros."
+    )
+    assert "120" not in shown[0]
+    assert shown[0].startswith("Two nights are booked")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Add milk to the list.", "Add eggs to the list."),
+        ("Never call before 9 am.", "Never call after 8 pm."),
+        ("The test on line 40 fails.", "The test on line 90 fails."),
+        ("The small tent sleeps two people.", "The large tent sleeps six people."),
+        ("The morning shift starts at 6:00.", "The evening shift starts at 14:00."),
+        ("Version 2.1 ships in May.", "Version 2.2 ships in June."),
+        ("Die Rechnung von Mai ist offen.", "Die Rechnung von Juni ist offen."),
+        ("Book a room for Anna Bell.", "Book a room for Tom Bell."),
+        ("I don't have the ticket with me.", "I don't have the passport with me right now."),
+    ],
+)
+def test_what_only_sounds_alike_stands_beside_it(one, other):
+    assert heard(one, other) == [one, other]
+
+
 def test_what_the_assistant_says_changes_nothing():
     said = ("The deadline is 2027-03-01.", "A: Actually, the deadline moved to 2027-04-15.")
     assert heard(*said)[0] == said[0]

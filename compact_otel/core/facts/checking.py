@@ -28,6 +28,8 @@ LEDGER = "## Facts from the record"
 
 # Share of the summary that may go to what users demanded, before all else.
 _PINNED_SHARE = 0.4
+# Of that, what is likely a demand may have so much: one in two is none.
+_LIKELY_SHARE = 0.1
 # And then to what they settled: values that they gave or changed, and where the work stands.
 _SETTLED_SHARE = 0.1
 # Share of the request that what users wrote may fill before anything else is weighed.
@@ -198,9 +200,12 @@ class Facts:
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
         units = [unit for unit in self._known.units if unit.text and unit.text not in spoken]
-        for unit in _fitting(
-            [one for one in units if one.pin >= Strength.WISH], max_tokens * _PINNED_SHARE
-        ):
+        demanded = [one for one in units if one.pin >= Strength.WISH]
+        for unit in _fitting(demanded, max_tokens * _PINNED_SHARE):
+            chooser.take(unit)
+        likely = [one for one in units if one.pin == Strength.LIKELY]
+        left = max_tokens * _PINNED_SHARE - chooser.cost
+        for unit in _fitting(likely, min(left, max_tokens * _LIKELY_SHARE)):
             chooser.take(unit)
         if not prose:  # beside a text what users settled is a fact like others
             settled = [one for one in units if one.pin == Strength.HINT and one.subject.turn]

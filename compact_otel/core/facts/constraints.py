@@ -15,21 +15,27 @@ is cut before it is looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from compact_otel.core.facts import cues
 from compact_otel.core.facts.cues import first_words, one_of, words
 
 
 class Strength(IntEnum):
-    """How much a sentence demands: nothing, a hint of something, a wish, a rule."""
+    """How much a sentence demands.
+
+    Nothing; a hint of something; what is likely a demand, in words that nobody thought of; a wish;
+    a rule.
+    """
 
     NONE = 0
     HINT = 1
-    WISH = 2
-    RULE = 3
+    LIKELY = 2
+    WISH = 3
+    RULE = 4
 
 
 _LONGEST = 600
@@ -43,6 +49,8 @@ _NOTE = 8
 
 _LONG_MESSAGE = 24
 """Sentences from which on a message is a document: a pasted issue, a mail, a policy."""
+_ACCOUNT = 10
+"""The same from which on it is an account of something, where signs of a demand are none."""
 _OWN = 2
 """Sentences at the beginning and the end of such a message that are the user's own."""
 
@@ -64,7 +72,9 @@ _COURTESY = re.compile(
     r"(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|thanks?|thank you|great|"
     r"perfect|awesome|"
     r"wonderful|excellent|cool|nice|got it|ok|okay|sure|yes|yeah|alright|all right|understood|"
-    r"sounds good|that works|bye|goodbye|have a (?:great|good|nice) \w+|you too|i see|no problem|"
+    r"sounds good|that works|no worries|no|that's (?:ok|okay|fine|alright|all right)|oui|ja|sí|si|"
+    r"sim|s'il (?:te|vous) plaît|por favor|per favore|bitte|proszę|bye|goodbye|"
+    r"have a (?:great|good|nice) \w+|you too|i see|no problem|"
     r"much appreciated|so much|very much|there|for (?:your|the|that|all)|help|again|everything|it|"
     r"hallo|danke|merci|gracias|grazie|obrigad[oa]|bedankt)[ ,.!]*){1,8}"
 )
@@ -87,11 +97,62 @@ _REQUEST = re.compile(
     r"many|long|about)\b|"
     r"what (?:about|if|are (?:my|the|our)|is (?:my|the|our))"
 )
+_ANSWER = re.compile(r"no(?:[,.!]| (?:worries|problem|thanks|idea|doubt|wonder)\b)")
+_ERRAND_AHEAD = re.compile(
+    r"\b(?:i|we)(?:'d| would)?(?: \w+ly| just| also| still)? (?:like|want|need|have|wish|hope|plan|"
+    r"intend|love) to\b"
+)
+_MEASURE = re.compile(r"(?<![\w-])[$\u20ac\u00a3]?\d[\d.,:]*(?![\w-])")
+_ASIDE_AHEAD = re.compile(
+    r"^(?:and |oh,? )*(?:oh,? and|by the way|btw|one (?:more|other|last) thing|just so you know|"
+    r"just (?:a|to) (?:note|be clear|mention)|fyi|for the record|heads[- ]up|before i forget|"
+    r"p\.?s\b|mind you|as always|as usual|übrigens|ach ja|noch (?:was|etwas)|au fait|d'ailleurs|"
+    r"por cierto|a propósito|a proposito|aliás|trouwens|overigens|przy okazji|кстати)\b"
+)
+_REQUESTED = re.compile(r"(?:please )?\w+ (?:the|an?|my|our|it|them|me|us|him|her)\b")
+_NO_VERB = "|".join(sorted(cues.NO_VERBS))
+_FORMS = {
+    "duty": re.compile(
+        r"\b(?:is|are|has|have|gets?|got|needs?|allowed|permitted|supposed|required) to \w"
+    ),
+    "order": re.compile(
+        r"(?:^|, |\b(?:please|and|then|so) )(?:please |just |always |also )?"
+        rf"(?!(?:{_NO_VERB})\b)[a-z]+(?<!ing) "
+        r"(?:the|a|an|my|our|your|their|his|her|it|them|him|me|us|all|every|each|any|this|these|"
+        r"only|no|on|in|at|to|from|out|off|away|with|without|by)\b"
+    ),
+    "custom": re.compile(
+        rf"\bwe(?: always| usually)? (?!(?:{_NO_VERB}|{'|'.join(sorted(cues.TOLD))}|need|want|"
+        r"like|hope|plan|wish|think|know|look|seem|love)\b)[a-z]{2,}(?<!ed)\b|"
+        r"\bgets? \w+(?:ed|en)\b"
+    ),
+}
+"""Signs that are no single word: a duty, an order, what is the custom."""
+_OWN_TROUBLE = re.compile(
+    r"\b(?:i|we|you|it|that|this|there)(?: \w+ly)?(?:'m|'re|'s| am| are| is| do| does| can| could|"
+    r" would| have)?(?: not\b|n't\b)"
+)
+_TOLD = re.compile(
+    r"\b(?:i|we|he|she|they|you|it|that|which|who)(?:'ve|'s|'d| have| has| had)?"
+    r"(?: \w+ly| just| always)? (?!need\b)\w+ed\b"
+)
+# What belongs to the talk itself: an errand, an opinion, an answer.
+_TALK = re.compile(
+    _ERRAND_AHEAD.pattern + "|"
+    r"\b(?:i|we)(?:'m|'re| am| are)(?: \w+ly| just| also| still)? \w+ing\b|"
+    r"\b(?:i'll|we'll|i will|let's|let me|go ahead|can you|could you|would you|i think|i guess|"
+    r"i understand|i see|i appreciate|i believe|i know|i hope|i assume|i wonder)\b|"
+    r"^(?:yes|yeah|sure|ok|okay|thanks?|thank you|great|perfect|alright|hi|hello|it's|that's|"
+    r"sorry|wow|well)\b|"
+    r"\b(?:if|is|need|have|there's) (?:\w+ )?(?:any|no)thing else\b"
+)
+_ENOUGH = 2
 _CODE_MARKS = "()[]{}=*<>_\\|^`"
 _PER_MARK = 12
 """A sentence with more than one of these marks in so many characters is code or output."""
 _CODE = re.compile(
-    r"^\s*(?:>>>|\.\.\.|[$#>|@]|def |class |import |from \w+ import|return |if .*:$|for .*:$|else:|"
+    r"^\s*(?:>>>|\.\.\.|[$#>|@]|def |class |import |from [\w.]+ import|return |if .*:$|for .*:$|"
+    r"else:|"
     r"raise |assert |(?:In|Out) ?\[|\w*(?:Error|Exception|Warning)\b|E  |File \"|Traceback|"
     r"<[a-z/!]|\{|\}|//|/\*|\+\+\+|---|@@|\w+(?:\.\w+)*\(.*\)$|\w+ ?= ?\S)"
 )
@@ -137,6 +198,19 @@ _FOREIGN = tuple(
 _CJK = re.compile(one_of(cues.DEMANDS["cjk"]))
 
 
+class _Signs(NamedTuple):
+    """Words that speak for a demand by what they are a sign of, and words that speak against."""
+
+    of: Mapping[str, frozenset[str]]
+    forms: Mapping[str, re.Pattern[str]]
+    told: frozenset[str]
+    trouble: frozenset[str]
+
+
+_SIGNS = _Signs(cues.SIGNS, _FORMS, cues.TOLD, cues.TROUBLE)
+_SIGNS_ABROAD = _Signs(cues.SIGNS_ABROAD, {}, cues.TOLD_ABROAD, cues.TROUBLE_ABROAD)
+
+
 @lru_cache(maxsize=2048)  # asked for what changes what, and again for what is kept
 def strength(sentence: str) -> Strength:
     """Say how much a sentence of a user demands, by its words alone."""
@@ -157,6 +231,9 @@ def _strength(sentence: str) -> Strength:
             for rules, stories in _FOREIGN:
                 if rules.search(text) and not stories.search(text):
                     return Strength.RULE
+        alone = not cues.SELF_ABROAD.isdisjoint(words)
+        if _weight(words, text, _SIGNS_ABROAD) >= (_ENOUGH if alone else 1):
+            return Strength.LIKELY
         # In a language that is not known, and in terse notes on a trade, a sentence of a user is
         # worth a hint, unless it is a word.
         if len(words) > 3:  # noqa: PLR2004
@@ -174,9 +251,10 @@ def strengths(sentences: Sequence[str]) -> list[Strength]:
     found = [strength(sentence) for sentence in sentences]
     for place in _listed(sentences):
         found[place] = max(found[place], Strength.WISH)
-    if len(sentences) > _LONG_MESSAGE:
+    if len(sentences) > _ACCOUNT:
+        longest = len(sentences) > _LONG_MESSAGE
         for place in range(_OWN, len(found) - _OWN):
-            if found[place] is Strength.HINT:
+            if found[place] is Strength.LIKELY or (longest and found[place] is Strength.HINT):
                 found[place] = Strength.NONE
     for place, one in enumerate(tuple(found)):
         if one >= Strength.WISH and _is_about_the_last(sentences[place]):
@@ -198,6 +276,11 @@ def is_small_talk(sentence: str) -> bool:
     if _COURTESY.fullmatch(text) or _ASIDE.match(text):
         return True
     return text.endswith("?") and bool(_ASKING.search(text)) and not _REQUEST.search(text)
+
+
+def is_talk(text: str) -> bool:
+    """Say whether a folded sentence belongs to the talk itself: an errand, an opinion, thanks."""
+    return bool(_TALK.search(text))
 
 
 def _listed(sentences: Sequence[str]) -> Iterator[int]:
@@ -240,13 +323,50 @@ def _english_strength(text: str, words: Sequence[str]) -> Strength:
         return Strength.NONE
     if _WISHES.search(text) or (not _ORDERS.isdisjoint(words) and _ORDERED.search(text)):
         return Strength.WISH
-    own_errand = _ERRAND.search(text)
-    if len(words) < 3 or own_errand:  # noqa: PLR2004 - "must be"
+    return Strength.NONE if _COURTESY.fullmatch(text) else _likelihood(text, words)
+
+
+def _likelihood(text: str, words: Sequence[str]) -> Strength:
+    """Say how much a sentence demands in which no wording of a demand was found."""
+    without_verb = cues.VERBS.isdisjoint(words)
+    polite = without_verb and len(words) > 2 and words[-1] in ("please", "thanks")  # noqa: PLR2004
+    if (polite and not _REQUESTED.match(text)) or _weight(words, text, _SIGNS) >= _ENOUGH:
+        return Strength.LIKELY
+    if len(words) < 3 or _ERRAND.search(text):  # noqa: PLR2004 - "must be"
         return Strength.NONE
-    polite = words[-1] in ("please", "thanks")
-    note = polite or (len(words) <= _NOTE and not words[0].endswith("ing"))
-    hinted = _HINTS.search(text) or (note and not cues.VERBS.intersection(words))
-    return Strength.HINT if hinted else Strength.NONE
+    note = without_verb and len(words) <= _NOTE and not words[0].endswith("ing")
+    return Strength.HINT if note or _HINTS.search(text) else Strength.NONE
+
+
+def _weight(words: Sequence[str], text: str, signs: _Signs) -> int:
+    """Return how much speaks for a demand, by what demands have in common, less what does not.
+
+    No sign is one by itself: half of what people say has a number in it, or a "not".
+    """
+    said = frozenset(words)
+    found = {sign for sign, forms in signs.of.items() if not forms.isdisjoint(said)}
+    found.update(sign for sign, form in signs.forms.items() if form.search(text))
+    if not found:
+        return 0
+    if _MEASURE.search(text):
+        found.add("measure")
+    if words[0] in signs.of["reason"]:
+        found.discard("reason")
+    if _ANSWER.match(text):
+        found.discard("denial")
+    if _ERRAND_AHEAD.search(text):
+        found.discard("wish")
+    if found == {"order", "measure"} or (found == {"wish", "measure"} and "like" in said):
+        return 1  # so much of something, or on that day, is asked for once
+    weight = len(found) + bool(_ASIDE_AHEAD.match(text))
+    trouble = not signs.trouble.isdisjoint(said)
+    if "denial" in found:
+        trouble = trouble or bool(_OWN_TROUBLE.search(text))
+        weight += -1 if trouble else int(words[0] not in cues.TALKING)
+    elif "duty" in found:
+        weight += not trouble and cues.PERSONS.isdisjoint(said)
+    weight -= 2 * (bool(_TOLD.search(text)) or not signs.told.isdisjoint(said))
+    return weight - bool(_TALK.search(text)) - any(mark in text for mark in _CODE_MARKS)
 
 
 def _absolute(words: Sequence[str]) -> bool:

@@ -151,7 +151,11 @@ prefer(?:red|ence|ences|ably| not)
     allerg(?:y|ies)|vegan|vegetarian|pescatarian|celiac|coeliac|diabetic|lactose|gluten|
     intolerant|kosher|halal|pregnant|colou?r-?blind|afraid of|only (?:free|available|
     interested))
-allergic | allerg(?:y|ies) to | (?:gluten|dairy|nut|sugar|lactose|alcohol|meat)-free
+allergic | allerg(?:y|ies) to | deaf | dyslexi\w+ | asthma\w* | epilep\w+ | diabet\w+ | phobi\w+
+claustrophob\w+ | intoleran\w+ | disab(?:led|ility|ilities) | pregnan\w+
+(?:scared|afraid|terrified) of
+(?:i|we)(?:'ve| have) (?:decided|agreed|settled|chosen) (?:to|on|that|against|not)
+(?:gluten|dairy|nut|sugar|lactose|alcohol|meat)-free
 wheelchair
 i (?:don't|do not|never|only|always|won't|will not|refuse to|can only|will only|
     must) (?:\w+ly )?(?:eat|drink|fly|work|want|like|need you|use|take|
@@ -364,7 +368,8 @@ alérgic\w+ | responde\w* | prohibid\w+ | obligatori\w+ | en (?:lugar|vez) de | 
 vegan\w+
 """,
     "it": r"""
-mai | sempre | solo | soltanto | solamente | esclusivamente | in nessun caso | per nessun motivo
+(?<!im )(?<!von )(?<!en )(?<!ab )(?<![\d.] )mai | sempre | solo | soltanto | solamente
+esclusivamente | in nessun caso | per nessun motivo
 non \w+(?:ar|er|ir)\w{1,3} | non (?:più|oltre|prima|dopo|superare|voglio|deve|devono|mangio)
 deve | devono | bisogna | budget | scadenza | entro | al (?:massimo|minimo) | almeno | massimo
 d'ora in poi | da (?:ora|adesso|oggi) in poi | preferisco | preferirei | preferibilmente
@@ -448,6 +453,202 @@ nooit (?:ontvangen|aangekomen|gekregen) | nog nooit | niet alleen | geen (?:prob
 }
 """Beside these a sentence tells of what was, or asks."""
 
+# What makes a demand likely in any wording
+
+SIGNS = {
+    "denial": words(
+        """
+        no not never nobody nothing none nowhere neither nor without cannot can't don't doesn't
+        isn't aren't won't wouldn't shouldn't mustn't
+        """
+    ),
+    "totality": words(
+        """
+        every each all everyone everybody everything everywhere whole entire always only
+        anyone anybody whoever whatever wherever whenever whichever otherwise except throughout
+        exclusively strictly
+        """
+    ),
+    "duty": words(
+        """
+        must should shall may ought need needs required requires allowed permitted forbidden
+        supposed
+        mandatory entitled responsible insists expects demands wants
+        """
+    ),
+    "condition": words(
+        """
+        if when unless until till before after while once whenever by during between
+        """
+    ),
+    "measure": words(
+        """
+        half third quarter double twice minimum maximum max min two three four five six seven
+        eight nine ten eleven twelve dozen hundred thousand first last noon midnight
+        monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays
+        thursdays fridays saturdays sundays weekends weekdays daily weekly monthly
+        """
+    ),
+    "reason": words("so because since due therefore hence"),
+    "wish": words("like love hate dislike prefer rather want fond keen"),
+    "kin": words(
+        """
+        mother father mum mom dad son daughter wife husband brother sister parents kid kids child
+        children baby grandma grandpa grandmother grandfather boss colleague client clients customer
+        customers patient patients guest guests tenant landlord neighbour neighbours pupils students
+        people members staff dog cat
+        """
+    ),
+    "custom": words(
+        """
+        stay stays remain remains belong belongs goes gets keeps leaves comes counts ends starts
+        takes costs lasts
+        """
+    ),
+}
+"""Of these a demand has at least two, whatever it is about."""
+
+SIGNS_ABROAD = {
+    "denial": words(
+        """
+        nicht nichts kein keine keinen keinem keiner nie niemals niemand weder ohne pas rien aucun
+        aucune personne jamais ni sans no nada nadie ningún ninguna nunca jamás sin non niente
+        nessuno nessuna mai né senza não nenhum nenhuma ninguém nem sem niet niets geen nooit
+        niemand noch zonder nie nic nikt żaden żadna bez не нет ни никто ничего нельзя никогда без
+        inte ingen inget aldrig utan ikke ingen aldri aldrig uden
+        """
+    ),
+    "totality": words(
+        """
+        jede jeder jedes jeden jedem alle allen alles immer nur stets beide überall grundsätzlich
+        sonst chaque tous toutes tout toute toujours seulement seul seule sinon cada todo toda todos
+        todas siempre solo sólo ambos ogni tutti tutte tutto tutta sempre soltanto entrambi apenas
+        somente só tudo ambos elke elk iedere ieder iedereen alleen altijd każdy każda każde
+        wszystkie wszyscy zawsze tylko каждый каждая каждое все всё всегда только alla varje alltid
+        bara alltid bare hver
+        """
+    ),
+    "duty": words(
+        """
+        muss müssen soll sollen sollte darf dürfen doit doivent faut peut peuvent debe deben deberá
+        tiene tienen puede pueden hay deve devono può possono deve devem precisa pode podem tem
+        moet moeten mag mogen hoort musi muszą może mogą wolno trzeba должен должна должны нужно
+        надо можно måste får ska må skal
+        """
+    ),
+    "condition": words(
+        """
+        wenn falls sobald bevor bis solange während vor nach ab unter über zwischen si quand dès
+        avant après jusque jusqu tant entre cuando antes después hasta mientras entre se quando
+        prima dopo finché entro depois até enquanto entre als wanneer voordat zodra tot voor na
+        tussen jeśli jeżeli gdy zanim dopóki przed po do если когда пока до после перед om innan
+        när tills hvis før når
+        """
+    ),
+    "measure": words(
+        """
+        zwei drei vier fünf sechs sieben acht neun zehn zwölf halb hälfte deux trois quatre cinq
+        six sept huit neuf dix douze moitié dos tres cuatro cinco seis siete ocho nueve diez doce
+        mitad due tre quattro cinque sei sette otto nove dieci dodici metà dois duas três quatro
+        sete oito nove dez metade twee drie vier vijf zes zeven negen tien twaalf helft
+        dwa dwie trzy cztery pięć два две три четыре пять
+        """
+    ),
+    "reason": words(
+        """
+        weil denn deshalb daher wegen also parce car puisque donc porque pues perché poiché quindi
+        pois portanto omdat want dus bo ponieważ więc bowiem потому поэтому
+        """
+    ),
+    "wish": words(
+        """
+        möchte möchten will wollen hätte lieber gern gerne wünsche veux voulons voudrais souhaite
+        aime quiero queremos quisiera gusta voglio vogliamo vorrei piace quero queremos gostaria
+        gosto wil willen graag liever chcę chcemy wolę хочу хотим хотелось vill
+        """
+    ),
+    "kin": words(
+        """
+        mutter vater sohn tochter frau mann bruder schwester eltern kind kinder chef chefin kunden
+        patient patientin gäste mère père fils fille femme mari frère sœur parents enfant enfants
+        patron clients madre padre hijo hija mujer marido hermano hermana padres niño niña niños
+        jefe jefa clientes figlio figlia moglie marito fratello sorella genitori bambino bambini
+        capo
+        clienti mãe pai filho filha mulher irmão irmã pais criança crianças chefe moeder vader zoon
+        dochter vrouw broer zus ouders kinderen baas klanten matka ojciec syn córka żona mąż dzieci
+        klienci мама папа мать отец сын дочь жена муж дети клиенты
+        """
+    ),
+    "custom": words(
+        """
+        bleibt bleiben gehört gehören kommt kommen geht gehen wird werden reste restent va vont
+        queda quedan va van sale salen resta restano rimane rimangono fica ficam blijft blijven
+        gaat gaan komt wordt worden zostaje zostają остаётся остается остаются
+        """
+    ),
+    "please": words(
+        "bitte bitten plaît prego favor alsjeblieft alstublieft graag proszę пожалуйста"
+    ),
+}
+"""The same in other languages, taken together: a word is a sign in one and rare in others."""
+
+TOLD = words(
+    """
+    was were had did didn't wasn't weren't hadn't been ago yesterday already went came said told
+    happened thought knew saw heard tried bought paid sent made found drove ate ran wrote began
+    froze broke chose fell felt flew forgot gave grew held lost met rang spoke stood taught took
+    wore won
+    spent slept built caught sold
+    """
+)
+TOLD_ABROAD = words(
+    """
+    war waren wurde wurden hatte hatten habe gestern schon ai avons avez étais était étaient hier
+    he hemos fue fueron era estaba ayer ho abbiamo stato stata eravamo ieri foi fui tive estava
+    ontem heb hebben werd werden gisteren był była było były wczoraj был была было были вчера
+    """
+)
+"""These tell of what was."""
+
+TALKING = words("i i'm i've we we're you it it's that that's this there there's what which")
+"""Who denies with these at the beginning speaks of the talk, or of a trouble."""
+
+SELF_ABROAD = words("ich je yo io eu ik ja я")
+"""Who speaks of oneself in other languages."""
+
+PERSONS = words(
+    "i i'm i'd i've i'll we we're we'd you you're it it's that that's this there there's"
+)
+"""Where none of these stands, a duty is one of others: a rule, and no errand."""
+
+NO_VERBS = words(
+    """
+    i you he she it we they this that these those there the a an my our your their his her its
+    is are was were be been am do does did have has had will would can could should may might must
+    in on at by for from with to of about into over under after before until since during without
+    and or but so if when while because as than then not no yes just only all any both each every
+    what who how why where which also even still more most some one like says said sure see
+    """
+)
+"""A word before an article or a pronoun is an order, unless it is one of these."""
+
+TROUBLE = words(
+    """
+    work works working load loads find finds see know understand remember recall think sure seem
+    seems appear appears happen happens respond responds return returns match matches compile
+    compiles recognise recognize recognized show shows wrong problem issue error help helps
+    matter mind support parse detect fail fails look looks
+    """
+)
+TROUBLE_ABROAD = words(
+    """
+    finde weiß verstehe kann funktioniert trouve sais peux comprends marche encuentro sé puedo
+    entiendo funciona trovo riesco capisco funziona encontro sei consigo entendo vind weet begrijp
+    werkt wiem mogę rozumiem działa могу знаю понимаю работает
+    """
+)
+"""What goes wrong is denied as well: beside these a denial demands nothing."""
+
 # How a change of mind is said
 
 CHANGES = {
@@ -458,19 +659,37 @@ no longer | any ?more | from now on | revised | replaced? | on second thoughts? 
 should (?:have been|read) | turns out | postponed? | rescheduled? | pushed (?:back|to)
 brought forward | bump(?:ed)? | raised? | lowered? | increased? | reduced? | cut to
 (?:grew|grown|rose|risen|fell|fallen|shrank|shrunk|dropped|went (?:up|down)|is up|is down) to
-rename[ds]? | sorry | oops | after all
+rename[ds]? | sorry | oops | after all | put (?:back|off|forward) | shifted | extend(?:ed)?
+scrap(?:ped)? | typo | misread | my mistake | mistaken | mixed \w+ up | was wrong
+(?:counted|checked|measured|looked \w+ up|asked|weighed)(?: \w+){0,2} again | i (?:re-?)?checked
+(?:drops?|rises?|climbs?|goes (?:up|down)|up|down) to | push(?:ed)? (?:\w+ ){1,4}to
+(?:starting|effective|as of|from) (?:today|tomorrow|next|mon|tue|wed|thu|fri|sat|sun)\w*
+^new | ^no(?=, (?!thank)) | not (?:the )?\w+,
 """,
     "de": r"""
-stattdessen | doch | lieber | geändert | änder\w* | verschoben | jetzt | nun | nicht mehr
+stattdessen | doch | lieber | geändert | änder\w* | verschoben | jetzt | nun | nicht mehr | verlegt
+ab sofort | korrektur | sondern | verlängert | vorgezogen | umgebucht | neue[rs]?
 """,
     "fr": r"""
 finalement | plutôt | en fait | désormais | au lieu | chang(?:ez|é|ée|eons) | reportée?
+correction | nouve(?:au|lle) | maintenant | avancée? | à la place
 """,
-    "es": r"mejor | en realidad | cambi\w+ | ahora | ya no",
-    "it": r"anzi | invece | cambia\w* | meglio | spostat\w+ | ora",
-    "pt": r"na verdade | melhor | mud[ae]\w* | agora",
-    "nl": r"eigenlijk | toch | wijzig\w* | verander\w* | verplaatst | nu",
-    "pl": r"jednak | zmień\w* | teraz | zamiast",
+    "es": r"""
+mejor | en realidad | cambi\w+ | ahora | ya no | corrección | aplaz\w+ | adelant\w+ | al final
+nuev[oa] | en vez
+""",
+    "it": r"""
+anzi | invece | cambia\w* | meglio | spostat\w+ | ora | adesso | correzione | rinviat\w+ | alla fine
+nuov[oa]
+""",
+    "pt": r"""
+na verdade | melhor | mud[ae]\w* | agora | afinal | correção | adiad\w+ | em vez | nov[oa]
+""",
+    "nl": r"""
+eigenlijk | toch | wijzig\w* | verander\w* | verplaatst | nu | correctie | verzet | verschoven
+uiteindelijk | nieuwe?
+""",
+    "pl": r"jednak | zmień\w* | teraz | zamiast | zmiana | poprawka | przełożon\w+",
     "ru": r"теперь | лучше | вместо | измени\w* | перен\w+ | вс[её]-таки",
     "cjk": r"""
 やっぱり | やはり | に変更 | に変え | 訂正 | 代わりに | 改[成为為到] | [换換][成到]
@@ -572,12 +791,40 @@ STOP = words(
 )
 """Words that say nothing of what a sentence is about."""
 
+UPPER = words(
+    """
+    before until till by under below most max maximum within latest less fewer vor bis unter
+    höchstens spätestens avant jusqu'à moins maximum antes hasta menos máximo prima entro massimo
+    até voor tot onder hoogstens
+    """
+)
+LOWER = words(
+    """
+    after from since over above least min minimum earliest more nach ab über mindestens frühestens
+    après plus minimum después más mínimo dopo più minimo depois mais na vanaf boven minstens
+    """
+)
+"""Bounds: who names the most after the least takes nothing back."""
+
+FILLING = words(
+    """
+    the a an is are was were be been will now please just then actually instead at on in to of by
+    for
+    der die das dem den ein eine ist sind war wird um am im auf jetzt nun doch bitte
+    le la les l un une est sont sera à au de du maintenant
+    el los las un una es son será en del ahora il lo gli i è sono sarà alle al
+    o os as um uma é são de do da het een is zijn wordt nu op om
+    """
+)
+"""Words that may change where something is said again."""
+
 NOT_NAMES = words(
     """
     actually instead sorry correction monday tuesday wednesday thursday friday saturday sunday
     the this that update please never always only all from for our we now new branch access
     release launch project budget report support staging production make keep put use no hard
-    safety goal user fact i it
+    safety goal user fact i it der die das dem den ein eine unser unsere mein meine im am für und
+    le la les un une mon ma notre el los las mi nuestro nuestra il lo gli o os as de het een mijn
     """
 )
 """A capital makes no name of these."""

@@ -74,7 +74,7 @@ _MONEY = (
     r"(?: (?:dollars|euros|pounds))?"
 )
 _DATE = (
-    r"\b\d{4}-\d\d-\d\d\b|\b\d{1,2}[./]\d{1,2}(?:[./]\d{2,4})?\b|"
+    r"\b\d{4}-\d\d-\d\d\b|(?<!version )\b\d{1,2}[./]\d{1,2}(?:[./]\d{2,4})?\b|"
     rf"\b(?:{_MONTHS})\.? \d{{1,2}}(?:st|nd|rd|th)?\b|"
     rf"\b\d{{1,2}}(?:st|nd|rd|th|\.)?(?: of| de)? (?:{_MONTHS})\b|"
     r"\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号號일]"

@@ -306,7 +306,8 @@ class _Splitter:
                 subject = demanded
             elif place in self._talk.holds.settled:
                 changing = place in self._talk.holds.changing
-                subject, pin = settled, Strength.WISH if changing else Strength.HINT
+                subject = settled
+                pin = max(pin, Strength.WISH if changing else Strength.HINT)
             elif place in self._talk.holds.ended or (not demand and is_small_talk(part)):
                 pin = _SMALL_TALK
             if part in again and subject is not message:
@@ -448,12 +449,13 @@ def _pin_in_note(subject: Subject, text: str) -> int:
     if not subject.prose or subject.label != SPEAKER_LABELS["user"]:
         return 0
     if subject.turn:
-        return max(strength(text), Strength.WISH)
+        told = strength(text)
+        return told if told >= Strength.LIKELY else Strength.WISH
     return int(strength(text)) or (_SMALL_TALK if is_small_talk(text) else 0)
 
 
 def _section_of_words(text: str) -> Section:
-    return "constraints" if strength(text) > Strength.HINT else "goal"
+    return "constraints" if strength(text) >= Strength.WISH else "goal"
 
 
 def _section_of_heading(heading: str) -> Section:

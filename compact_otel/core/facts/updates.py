@@ -24,9 +24,10 @@ from typing import NamedTuple
 
 from compact_otel.core.facts import cues
 from compact_otel.core.facts.attributes import ATTRIBUTES, BY_NAME, STOPS, WORD, stems_in
-from compact_otel.core.facts.constraints import Strength, strength
+from compact_otel.core.facts.constraints import Strength, is_talk, strength
 from compact_otel.core.facts.cues import in_any_language, one_of
 from compact_otel.core.facts.kinds import Value, values_of
+from compact_otel.core.facts.restating import NO_FRAMES, Frames, frames_of, put, restated
 
 GONE = ""
 """What is shown of a line that holds no longer."""
@@ -49,6 +50,10 @@ class Line(NamedTuple):
 _LONGEST = 600
 _RECENT = 24
 """Earlier lines of its like that a line is held against."""
+_ALIKE = 8
+"""The same of lines that have a word in common with it, for each of its words."""
+_FRAME = 20
+"""Words of a line that may be said again in other words."""
 _DOCUMENT = 24
 """Lines of a message from which on most of it is pasted, and speaks of other things."""
 _OWN = 3
@@ -74,7 +79,7 @@ _PLAN = re.compile(
     r"(?: (?:for|with) [^:.]{1,60})?(?: is(?: to)?|:))\s*(?P<what>[^.!?\n]{3,160})"
 )
 _BANS = re.compile(
-    r"\b(?:never|not|don't|no|avoid|without|nie|jamais|nunca|mai|nooit|nigdy|никогда)\b"
+    r"\b(?:never|not|don't|no|avoid|without|nie|jamais|nunca|non|mai più|nooit|nigdy|никогда)\b"
 )
 _COPULA = re.compile(r"\b(?:is|are|must|stays?|remains?|runs?|lives?|costs?|takes?)\b")
 
@@ -82,6 +87,8 @@ _COPULA = re.compile(r"\b(?:is|are|must|stays?|remains?|runs?|lives?|costs?|take
 # Shares of a line's words that another has to have in common with it to speak of the same: in
 # other languages, to mean it, to repeat it, and to turn it round without a word of change.
 _SOME, _HALF, _MOSTLY, _TURNED = 0.2, 0.5, 0.7, 0.7
+_NAMED = 0.66
+"""The same of an earlier line's words, for a change that says all of it again, and why."""
 _MANY = 2
 """Words that have to be the same in any case."""
 _SAME = 3
@@ -100,8 +107,11 @@ _LIFTING = re.compile(
     r"(?:\bnot|n't) (?:\w+ ){0,2}(?:need to|have to|matter|apply)"
 )
 _CLAUSE_END = re.compile(r"[;:\u2014](?=\s)")
+_PART_END = re.compile(r"[.!?>]\s+(?=[^\Wa-z])")
 _LABEL_WORDS = 3
 _DEFINING = frozenset({"email", "url", "money", "date", "path", "ident", "version", "zone", "name"})
+_SETTING = frozenset({"weekday", "date", "time", "number"})
+"""Kinds of values that say nothing of what a line is about."""
 _NUMBERS = {
     word: str(number)
     for number, word in enumerate(
@@ -112,6 +122,11 @@ _NUMBERS = {
 _BESIDES = re.compile(
     r"^(?:if|when|unless|in case) |\b(?:also|another|additional|as well|a second|separate(?:ly)?|"
     r"a new (?:one|\w+ight|order|booking|reservation|ticket|request|trip|task))\b"
+)
+# A change that is asked for is one.
+_ASKED_CHANGE = re.compile(
+    r"(?:can|could|would) (?:we|you) (?:please |just |maybe )?(?:switch|move|change|make|push|swap|"
+    r"reschedule|shift|postpone|bump)\b"
 )
 _BRIEF = 8
 """Words of a change; who says more asks for something new."""
@@ -132,9 +147,12 @@ class _Sense:
         plan: Stems of what it proposes.
         plan_at: Where that begins in the text.
         demand: How much it demands.
-        asks: It is a question.
+        asks: It is a question, and no request for a change.
         changes: It announces a change.
-        about: What it wants to change, if it does: its words but the values and the announcement.
+        announcing: Stems of the words that do.
+        frames: Its parts, which may be said again with something else in one place.
+        most: It sets an upper limit.
+        least: It sets a lower one.
         apart: What it announces comes beside what there is, or under a condition.
         plainly: It is in words whose endings are known.
         takes_back: It takes something back.
@@ -156,7 +174,10 @@ class _Sense:
     demand: Strength = Strength.NONE
     asks: bool = False
     changes: bool = False
-    about: frozenset[str] = frozenset()
+    announcing: frozenset[str] = frozenset()
+    frames: Frames = NO_FRAMES
+    most: bool = False
+    least: bool = False
     apart: bool = False
     plainly: bool = False
     takes_back: bool = False
@@ -278,6 +299,7 @@ class _Talk:
         self._plans: deque[_Said] = deque(maxlen=_RECENT)
         self._demands: deque[_Said] = deque(maxlen=4 * _RECENT)
         self._said: deque[_Said] = deque(maxlen=_ECHOES)
+        self._with: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_ALIKE))
 
     def hear(self, message: Sequence[tuple[int, Line]]) -> None:
         """Take in one message: what it changes first, then what it says."""
@@ -297,6 +319,11 @@ class _Talk:
 
     def _remember(self, one: _Said) -> None:
         sense = one.sense
+        if sense.low.endswith("?"):
+            return
+        if len(sense.words) <= _FRAME:
+            for stem in sense.words:
+                self._with[stem].append(one)
         for name in sense.scopes:
             self._set[name].append(one)
         if sense.settles:
@@ -305,7 +332,7 @@ class _Talk:
             self._kinds[kind].append(one)
         if sense.plan:
             self._plans.append(one)
-        if sense.demand >= Strength.WISH:
+        if sense.demand >= Strength.LIKELY:
             self._demands.append(one)
 
     def _change(self, new: _Said) -> None:
@@ -316,17 +343,48 @@ class _Talk:
                 if old.text and old.order not in done and _same_scope(name, old, new, scope):
                     done.add(old.order)
                     self._replace(old, new, BY_NAME[name].kinds, BY_NAME[name].words)
-        if not (sense.changes or sense.demand):
+        like = self._like(new)
+        self._restate(new, like)
+        if not (sense.spoken and (sense.changes or sense.demand)):
             return
         for kind in sense.spoken:
-            for old in reversed(self._kinds[kind]):
+            recent = self._kinds[kind]
+            others = (old for old in like if old not in recent) if sense.changes else ()
+            about = _about(kind, sense)
+            for old in (*reversed(recent), *others):
                 if old.order in done or not old.text:
                     continue
-                meant = sense.changes and _is_meant(kind, old, new)
+                meant = sense.changes and _is_meant(kind, old, new, about, recent=old in recent)
                 if (meant or _is_restated(old, new)) and not _set_apart(kind, old, new):
                     telling = frozenset() if meant else sense.words
                     self._replace(old, new, frozenset({kind}), telling)
                     break
+
+    def _like(self, new: _Said) -> list[_Said]:
+        """Return what users said that has a word in common with a line, the newest first."""
+        found = {
+            old.order: old for stem in new.words if stem in self._with for old in self._with[stem]
+        }
+        return [found[order] for order in sorted(found, reverse=True)]
+
+    def _restate(self, new: _Said, like: Iterable[_Said]) -> None:
+        """Drop what a line says again with something else in one place."""
+        sense = new.sense
+        if sense.apart:
+            return
+        ends = sense.frames.ends
+        for old in like:
+            frames = old.sense.frames
+            if not old.text or ends.isdisjoint(frames.ends) or _oppose(old, new):
+                continue
+            changed = restated(frames, sense.frames, announced=sense.changes)
+            if changed is None:
+                continue
+            text = GONE if changed.whole else put(old.text, changed, new.line.text)
+            if text != old.text:
+                self._show(old, text)
+                self._settle(new)
+                return
 
     def _replace(
         self, old: _Said, new: _Said, kinds: frozenset[str], telling: frozenset[str]
@@ -423,7 +481,7 @@ class _Talk:
         if not self._demands:
             return
         sense = new.sense
-        if not (sense.lifts or sense.demand):
+        if not (sense.lifts or sense.demand >= Strength.WISH):
             return
         rules = sense.bans and sense.demand >= Strength.RULE
         lifted = sense.lifts and (sense.by_ban or not rules)
@@ -433,6 +491,8 @@ class _Talk:
         for old in reversed(self._demands):
             shared = len(old.words & new.words)
             if not old.text or shared < enough * len(old.words) or not shared:
+                continue
+            if old.sense.demand < Strength.WISH and not lifted:
                 continue
             turned = sense.bans != old.sense.bans or (lifted and sense.by_ban)
             if turned and (shared >= _MANY or (lifted and len(old.words) == 1)):
@@ -477,19 +537,23 @@ def _sense(sentence: str) -> _Sense:
     low = sense.low
     sense.values = values_of(text)
     sense.demand = strength(text)
-    sense.asks = low.endswith("?")
+    sense.asks = low.endswith("?") and _ASKED_CHANGE.match(low) is None
     sense.takes_back = _says(_TAKEN_BACK, low)
     sense.bans = _says(_BANS, low)
     sense.states = _says(_COPULA, low)
+    said = WORD.findall(low)
+    sense.most, sense.least = (not limits.isdisjoint(said) for limits in (cues.UPPER, cues.LOWER))
     if sense.values:
         _read_values(sense, text)
+    sense.frames = frames_of(low)
     if sense.asks:
         return sense
+    _read_change(sense)
     sense.settles = sense.settles or bool(sense.scopes) or _says(_STANDS, low)
     sense.lifts = _says(_LIFTED, low)
     sense.by_ban = sense.lifts and _says(_LIFTING, low)
     sense.unsure = _says(_UNSURE, low)
-    match = _PLAN.search(low) if len(low) == len(text) else None
+    match = _PLAN.search(low) if len(low) == len(text) and not low.endswith("?") else None
     if match:
         sense.plan = sense.words.intersection(stems_in(match["what"]))
         sense.plan_at = match.start("what")
@@ -498,24 +562,32 @@ def _sense(sentence: str) -> _Sense:
 
 def _read_values(sense: _Sense, text: str) -> None:
     """Add what a sentence says of its values."""
-    low = sense.low
     spoken: dict[str, list[str]] = {}
     for value in sense.values:
         word = value.text.lower()
         spoken.setdefault(value.kind, []).append(_NUMBERS.get(word, word))
     sense.spoken = spoken
-    sense.named = frozenset(stem for value in sense.values for stem in stems_in(value.text.lower()))
+    sense.named = _stems_of(sense.values)
     sense.scopes = dict(_scopes_of(sense, text))
     # A name, a place, a number that is no guess.
     defines = sense.states and not _DEFINING.isdisjoint(spoken)
-    sense.settles = defines or _says(_ANNOUNCED, low)
+    sense.settles = defines or _says(_ANNOUNCED, sense.low)
+
+
+def _read_change(sense: _Sense) -> None:
+    """Add whether a sentence announces a change, and how."""
+    low = sense.low
     sense.changes = _says(_CHANGE, low)
+    sense.apart = _says(_BESIDES, low)
     if sense.changes:
-        announced = {stem for cue in _CHANGE.finditer(low) for stem in stems_in(cue[0])}
-        sense.about = sense.words - sense.named - announced
-        sense.apart = _says(_BESIDES, low)
+        cues_found = _CHANGE.finditer(low)
+        sense.announcing = frozenset(stem for cue in cues_found for stem in stems_in(cue[0]))
         # Endings, and signs in pairs, hide what is the same in other languages.
         sense.plainly = low.isascii() and _ANNOUNCED.match(low) is None
+
+
+def _stems_of(values: Iterable[Value]) -> frozenset[str]:
+    return frozenset(stem for value in values for stem in stems_in(value.text.lower()))
 
 
 def _says(form: re.Pattern[str], low: str) -> bool:
@@ -546,10 +618,52 @@ def _clause(text: str, values: Sequence[Value]) -> str:
     return text[start:]
 
 
+def _oppose(old: _Said, new: _Said) -> bool:
+    """Say whether one line says the least and the other the most: both hold then."""
+    before, after = old.sense, new.sense
+    return (before.most and after.least and not after.most) or (
+        before.least and after.most and not after.least
+    )
+
+
+def _about(kind: str, new: _Sense) -> frozenset[str]:
+    """Return what a line wants to change: its words but the values and the announcement."""
+    values = (value for value in new.values if value.kind in (kind, *_SETTING))
+    return new.words - new.announcing - _stems_of(values)
+
+
+def _part_with(kind: str, one: _Said) -> str:
+    """Return the sentence with the last value of a kind, folded, of a line that has several."""
+    start = max((value.start for value in one.sense.values if value.kind == kind), default=0)
+    ends = [mark.end() for mark in _PART_END.finditer(one.line.text) if mark.end() <= start]
+    return one.line.text[ends[-1] if ends else 0 :].lower()
+
+
+def _count_the_same(old: _Said, new: _Said) -> bool:
+    """Say whether two lines have numbers of the same things."""
+
+    def counted(one: _Said) -> set[str]:
+        behind = (
+            WORD.search(one.line.text, value.start + len(value.text))
+            for value in one.sense.values
+            if value.kind == "number"
+        )
+        return {stem for word in behind if word for stem in stems_in(word[0].lower())}
+
+    return not counted(old).isdisjoint(counted(new))
+
+
+def _is_label(value: Value, text: str) -> bool:
+    """Say whether a number belongs to a name: "the test on line 40 fails"."""
+    words = WORD.findall(text[: value.start].lower())
+    rest = WORD.findall(text[value.start + len(value.text) :])
+    return bool(words and rest) and words[-1] not in cues.STOP and len(rest) <= len(words)
+
+
 def _same_scope(name: str, old: _Said, new: _Said, scope: frozenset[str]) -> bool:
     """Say whether two lines set the same attribute of the same thing."""
     kinds = BY_NAME[name].kinds
-    if not _differ(old, new, kinds):
+    if not _differ(old, new, kinds) or _oppose(old, new):
         return False
     earlier = old.sense.scopes[name]
     if earlier <= scope or scope <= earlier:
@@ -585,10 +699,28 @@ def _set_apart(kind: str, old: _Said, new: _Said) -> bool:
     return any(name in theirs and kind in BY_NAME[name].kinds for name in ours)
 
 
-def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
-    """Say whether an announced change means the value of that kind in an earlier line."""
-    about = new.sense.about
+def _is_meant(kind: str, old: _Said, new: _Said, about: frozenset[str], *, recent: bool) -> bool:
+    """Say whether an announced change means the value of that kind in an earlier line.
+
+    Args:
+        kind: The kind.
+        old: The earlier line.
+        new: The one that announces a change.
+        about: What it wants to change.
+        recent: Whether few lines since have had such a value. Of any other it has to say more.
+    """
     if new.sense.apart or not _differ(old, new, {kind}):
+        return False
+    part = _part_with(kind, old)
+    named = old.words.intersection(stems_in(part)) - old.sense.named
+    if (
+        named
+        and len(named & new.words) >= _NAMED * len(named)
+        and not (is_talk(part) or is_talk(new.sense.low))
+        and (kind != "number" or _count_the_same(old, new))
+    ):
+        return True
+    if not recent:
         return False
     if not about:
         return new.line.position - old.line.position <= _NEAR
@@ -599,6 +731,12 @@ def _is_meant(kind: str, old: _Said, new: _Said) -> bool:
 def _is_restated(old: _Said, new: _Said) -> bool:
     """Say whether a demand or a definition is said again in the same words with other values."""
     if len(old.words & new.words) < _SAME or not (old.sense.demand or old.sense.states):
+        return False
+    kinds = [kind for kind in old.sense.spoken if _differ(old, new, {kind})]
+    if len(kinds) != 1 or _oppose(old, new):
+        return False
+    numbers = (value for value in old.sense.values if value.kind == "number" == kinds[0])
+    if any(_is_label(value, old.text) for value in numbers):
         return False
     taken = old.sense.named | new.sense.named
     before, after = old.words - taken, new.words - taken
