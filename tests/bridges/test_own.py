@@ -70,6 +70,7 @@ async def test_a_model_span_has_the_usage_and_who_answered(tracing):
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": MODEL,
         "gen_ai.response.model": MODEL,
+        "gen_ai.conversation.compacted": True,
     }
 
 
