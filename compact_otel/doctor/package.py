@@ -60,7 +60,7 @@ def settings(around: Surroundings) -> Iterator[Finding]:
             yield Finding("settings", "problem", str(error), remedy)
             return
     for warning in said:
-        remedy = "Nothing reads it: correct the name, or unset it."
+        remedy = "Correct it, or unset it: as it is it changes nothing."
         yield Finding("settings", "problem", warning, remedy)
     if not said:
         listed = f"{', '.join(given)} make sense" if given else "all settings are as they come"
