@@ -384,9 +384,16 @@ def _with_users(plan: Plan, ranked: Sequence[_Ranked], room: int, items: Sequenc
 
 
 def _newest(said: Sequence[_Ranked], room: int) -> list[_Ranked]:
-    """Return the newest entries that have so many tokens together, the newest first."""
-    sums = accumulate(entry.tokens for entry in reversed(said))
-    return [entry for entry, tokens in zip(reversed(said), sums, strict=True) if tokens <= room]
+    """Return the newest entries that fit into so many tokens, the newest first.
+
+    One that is too long is passed over, as those before it are no less worth for it.
+    """
+    found = []
+    for entry in reversed(said):
+        if entry.tokens <= room:
+            room -= entry.tokens
+            found.append(entry)
+    return found
 
 
 def _guidance(plan: Plan, tokens: Sequence[int], fixed_tokens: int, policy: CompactPolicy) -> str:

@@ -319,3 +319,13 @@ def test_a_message_that_says_much_besides_stays_word_for_word():
     items = with_changes(f"Book the hall for Monday. {letter}", "Make that Tuesday.")
     made = plan(items, target=3600, keep_recent_turns=1, keep_tool_io_pairs=1)
     assert any(letter in str(items[position]["content"]) for position in made.kept)
+
+
+def test_a_pasted_document_does_not_push_out_what_was_said_before_it():
+    items = with_changes("Nice weather.", "Here is the log: ...")
+    pasted = next(n for n, item in enumerate(items) if "the log" in str(item["content"]))
+    tokens = [2000 if n == pasted else 100 for n in range(len(items))]
+    made = plan(items, tokens, target=3600, keep_recent_turns=1, keep_tool_io_pairs=1)
+    texts = [items[position]["content"] for position in made.kept]
+    assert "Nice weather." in texts
+    assert pasted in made.dropped
