@@ -12,7 +12,7 @@ another clause ("Keller is ill"), or a value of the same kind at the end of a de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -41,17 +41,24 @@ _CODE = frozenset("()[]{}=*<>_\\|^`/")
 _INDEFINITE = frozenset({"a", "an", "another", "one", "second", "also", "too", "ein", "eine"})
 
 
+End = tuple[str, ...]
+"""The first word of a part or the last, with its neighbour where alone it says nothing. What says
+another again with something else in one place has one of them in common with it."""
+
+
 class _Part(NamedTuple):
     """A part of a sentence.
 
     Attributes:
         text: What it says.
         words: Its words without those that say nothing.
+        ends: How it begins and ends.
         definite: It speaks of something that is known.
     """
 
     text: str
     words: tuple[str, ...]
+    ends: frozenset[End]
     definite: bool
 
 
@@ -63,19 +70,22 @@ class Frames:
         text: The sentence.
         sentences: What it consists of, where that is more than one.
         parts: What of it may be said again: all of it, its sentences, its clauses.
-        clauses: What of it may say another again; None where it cannot.
-        ends: How these begin and end. What says another again with something else in one place has
-            words in front of it or behind it in common with that, and not only such as "the".
+        clauses: What of it may say another again.
+        part_ends: How the parts begin and end.
+        clause_ends: How the clauses do.
+        definite: One of the parts speaks of something that is known.
     """
 
     text: str
     sentences: Sequence[str]
     parts: Sequence[_Part]
     clauses: Sequence[_Part]
-    ends: frozenset[tuple[str, ...]]
+    part_ends: frozenset[End]
+    clause_ends: frozenset[End]
+    definite: bool = False
 
 
-NO_FRAMES = Frames("", (), (), (), frozenset())
+NO_FRAMES = Frames("", (), (), (), frozenset(), frozenset())
 
 
 def frames_of(text: str) -> Frames:
@@ -86,12 +96,15 @@ def frames_of(text: str) -> Frames:
     # A subject and what is said of it, in words.
     told = [part for part in parts if _LEAST <= len(part.words) <= _LONGEST and _is_prose(part)]
     read = [_part(clause) for clause in clauses]
-    ends = (end for part in (*told, *read) for end in _ends(part.words))
-    return Frames(text, sentences, told, read, frozenset(ends))
+    definite = any(part.definite for part in told)
+    return Frames(text, sentences, told, read, _ends_of(told), _ends_of(read), definite)
 
 
-def _ends(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the first word and the last, each with its neighbour where alone it says nothing."""
+def _ends_of(parts: Iterable[_Part]) -> frozenset[End]:
+    return frozenset[End]().union(*(part.ends for part in parts))
+
+
+def _ends(words: Sequence[str]) -> Iterator[End]:
     if words:
         yield ("", words[0]) if words[0] not in cues.STOP else ("", *words[:2])
         yield (words[-1], "") if words[-1] not in cues.STOP else (*words[-2:], "")
@@ -99,7 +112,7 @@ def _ends(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 def _part(text: str) -> _Part:
     words = tuple(word for word in _TOKEN.findall(text) if word not in cues.FILLING)
-    return _Part(text, words, _DEFINITE.match(text) is not None)
+    return _Part(text, words, frozenset(_ends(words)), _DEFINITE.match(text) is not None)
 
 
 def _is_prose(part: _Part) -> bool:
@@ -131,19 +144,18 @@ def restated(old: Frames, new: Frames, *, announced: bool) -> Restated | None:
     Returns:
         None if it takes nothing back.
     """
-    if old.text in new.text:
-        return None
     alone = len(new.clauses) == 1 and not announced
+    if (alone and not old.definite) or old.text in new.text:
+        return None
     for part in old.parts:
         if alone and not part.definite:
             continue  # nothing says that it changed
-        before = part.words
-        head, tail, length = before[0], before[-1], len(before)
+        if part.ends.isdisjoint(new.clause_ends):
+            continue
+        before, length = part.words, len(part.words)
         for place, clause in enumerate(new.clauses):
             after = clause.words
-            if not after or abs(len(after) - length) >= _PLACE:
-                continue
-            if after[0] != head and after[-1] != tail:
+            if abs(len(after) - length) >= _PLACE or part.ends.isdisjoint(clause.ends):
                 continue
             found = _places(before, after)
             if found is None or not _is_prose(clause):
@@ -190,11 +202,14 @@ def _form(words: str) -> re.Pattern[str]:
 
 def _places(before: Sequence[str], after: Sequence[str]) -> tuple[int, int, int] | None:
     """Return where two sentences differ: from, to in the first, to in the second; None if more."""
+    shorter = min(len(before), len(after))
     first = 0
-    while first < min(len(before), len(after)) and before[first] == after[first]:
+    while first < shorter and before[first] == after[first]:
         first += 1
-    same = 0
-    while same < min(len(before), len(after)) - first and before[-1 - same] == after[-1 - same]:
+    same = max(0, len(before) - first - _PLACE)  # so many at least, or more than one place differs
+    if same and before[-same:] != after[-same:]:
+        return None
+    while same < shorter - first and before[-1 - same] == after[-1 - same]:
         same += 1
     last, behind = len(before) - same, len(after) - same
     told = [*before[:first], *before[last:]]

@@ -20,14 +20,16 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from compact_otel.core.facts import cues
 from compact_otel.core.facts.attributes import ATTRIBUTES, BY_NAME, STOPS, WORD, stems_in
 from compact_otel.core.facts.constraints import Strength, is_talk, strength
 from compact_otel.core.facts.cues import in_any_language, one_of
 from compact_otel.core.facts.kinds import Value, values_of
-from compact_otel.core.facts.restating import NO_FRAMES, Frames, frames_of, put, restated
+from compact_otel.core.facts.restating import NO_FRAMES, End, Frames, frames_of, put, restated
+
+_Key = TypeVar("_Key")
 
 GONE = ""
 """What is shown of a line that holds no longer."""
@@ -298,24 +300,37 @@ class _Talk:
         self._kinds: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_RECENT))
         self._plans: deque[_Said] = deque(maxlen=_RECENT)
         self._demands: deque[_Said] = deque(maxlen=4 * _RECENT)
-        self._said: deque[_Said] = deque(maxlen=_ECHOES)
+        self._lines: deque[_Said | tuple[int, Line]] = deque(maxlen=_ECHOES)
         self._with: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_ALIKE))
+        self._framed: defaultdict[End, deque[_Said]] = defaultdict(lambda: deque(maxlen=_ALIKE))
 
     def hear(self, message: Sequence[tuple[int, Line]]) -> None:
         """Take in one message: what it changes first, then what it says."""
-        said = [_read(order, line) for order, line in message]
-        if said[0].line.by_user:
-            own = said if len(said) <= _DOCUMENT else [*said[:_OWN], *said[-_OWN:]]
-            if any(one.sense.takes_back for one in own):
-                self._take_back(own)
-            for one in own:
-                if not one.sense.asks:
-                    self._change(one)
-                    self._lift(one)
-            for one in said:
-                if not one.sense.asks:
-                    self._remember(one)
-        self._said.extend(said)
+        if not message[0][1].by_user:
+            self._lines.extend(message)  # only users change what holds
+            return
+        said = [_Said(order, line, _sense(line.text), line.text) for order, line in message]
+        own = said if len(said) <= _DOCUMENT else [*said[:_OWN], *said[-_OWN:]]
+        if any(one.sense.takes_back for one in own):
+            self._take_back(own)
+        for one in own:
+            if not one.sense.asks:
+                self._change(one)
+                self._lift(one)
+        for one in said:
+            if not one.sense.asks:
+                self._remember(one)
+        self._lines.extend(said)
+
+    def _echoes(self) -> list[_Said]:
+        """Return what was said last, also by others. Of theirs few are asked for, most never."""
+        said = [
+            _Said(*one, _Sense(one[1].text), one[1].text) if isinstance(one, tuple) else one
+            for one in self._lines
+        ]
+        self._lines.clear()
+        self._lines.extend(said)
+        return said
 
     def _remember(self, one: _Said) -> None:
         sense = one.sense
@@ -324,6 +339,8 @@ class _Talk:
         if len(sense.words) <= _FRAME:
             for stem in sense.words:
                 self._with[stem].append(one)
+            for end in sense.frames.part_ends:
+                self._framed[end].append(one)
         for name in sense.scopes:
             self._set[name].append(one)
         if sense.settles:
@@ -343,13 +360,13 @@ class _Talk:
                 if old.text and old.order not in done and _same_scope(name, old, new, scope):
                     done.add(old.order)
                     self._replace(old, new, BY_NAME[name].kinds, BY_NAME[name].words)
-        like = self._like(new)
-        self._restate(new, like)
+        self._restate(new)
         if not (sense.spoken and (sense.changes or sense.demand)):
             return
+        like = self._like(new) if sense.changes else ()
         for kind in sense.spoken:
             recent = self._kinds[kind]
-            others = (old for old in like if old not in recent) if sense.changes else ()
+            others = (old for old in like if old not in recent)
             about = _about(kind, sense)
             for old in (*reversed(recent), *others):
                 if old.order in done or not old.text:
@@ -362,22 +379,17 @@ class _Talk:
 
     def _like(self, new: _Said) -> list[_Said]:
         """Return what users said that has a word in common with a line, the newest first."""
-        found = {
-            old.order: old for stem in new.words if stem in self._with for old in self._with[stem]
-        }
-        return [found[order] for order in sorted(found, reverse=True)]
+        return _newest_in(self._with, new.words)
 
-    def _restate(self, new: _Said, like: Iterable[_Said]) -> None:
+    def _restate(self, new: _Said) -> None:
         """Drop what a line says again with something else in one place."""
         sense = new.sense
         if sense.apart:
             return
-        ends = sense.frames.ends
-        for old in like:
-            frames = old.sense.frames
-            if not old.text or ends.isdisjoint(frames.ends) or _oppose(old, new):
+        for old in _newest_in(self._framed, sense.frames.clause_ends):
+            if not old.text or _oppose(old, new):
                 continue
-            changed = restated(frames, sense.frames, announced=sense.changes)
+            changed = restated(old.sense.frames, sense.frames, announced=sense.changes)
             if changed is None:
                 continue
             text = GONE if changed.whole else put(old.text, changed, new.line.text)
@@ -432,7 +444,7 @@ class _Talk:
                 continue
             coded = len(value.text) > _SHORT and any(map(str.isdigit, value.text))
             distinct = coded or len(words) > 1
-            for echo in self._said:
+            for echo in self._echoes():
                 if echo.order <= old.order or value.text not in echo.text:
                     continue
                 if distinct or echo.words & (old.words - set(words)):
@@ -468,7 +480,7 @@ class _Talk:
     def _forget_plan(self, plan: _Said, stale: frozenset[str]) -> None:
         if len(stale) < 2:  # noqa: PLR2004 - one word is in too many lines
             return
-        for echo in self._said:
+        for echo in self._echoes():
             if echo is plan or not echo.text:
                 continue
             if not echo.line.by_user and any(map(str.isdigit, echo.sense.low)):
@@ -505,6 +517,12 @@ class _Talk:
         self.changed[one.line.position, one.line.text] = text
 
 
+def _newest_in(lines: Mapping[_Key, Iterable[_Said]], keys: Iterable[_Key]) -> list[_Said]:
+    """Return the lines under any of the keys, the newest first."""
+    found = {one.order: one for key in keys if key in lines for one in lines[key]}
+    return [found[order] for order in sorted(found, reverse=True)]
+
+
 def _meant(
     plans: Sequence[_Said], said: frozenset[str], position: int, *, named: bool
 ) -> list[_Said]:
@@ -523,12 +541,6 @@ def _meant(
     if named or not plans or position - plans[-1].line.position > _SOON:
         return []
     return [plans[-1]]
-
-
-def _read(order: int, line: Line) -> _Said:
-    # Only users change what holds, so of what others said the words are enough.
-    sense = _sense(line.text) if line.by_user else _Sense(line.text)
-    return _Said(order, line, sense, line.text)
 
 
 @lru_cache(maxsize=4096)  # each compaction reads what the one before it has read
