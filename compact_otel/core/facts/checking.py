@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
+from compact_otel.core.facts import shares
 from compact_otel.core.facts.constraints import Strength
 from compact_otel.core.facts.fitting import fill
 from compact_otel.core.facts.reading import text_of
 from compact_otel.core.facts.rendering import render, safe
 from compact_otel.core.facts.salience import Salience, Vocabulary
 from compact_otel.core.facts.selection import Chooser
+from compact_otel.core.facts.shares import fitting, rate_of, users_words
 from compact_otel.core.facts.splitting import split
 from compact_otel.core.facts.units import Subject, Unit, one_line, sentences_of
 from compact_otel.core.types import Coverage, Summary, SummaryRequest
@@ -26,16 +27,6 @@ from compact_otel.core.types import Coverage, Summary, SummaryRequest
 LEDGER = "## Facts from the record"
 """The line between a summary's prose and what was put back."""
 
-# Share of the summary that may go to what users demanded, before all else.
-_PINNED_SHARE = 0.4
-# Of that, what is likely a demand may have so much: one in two is none.
-_LIKELY_SHARE = 0.1
-# And then to what they settled: values that they gave or changed, and where the work stands.
-_SETTLED_SHARE = 0.1
-# Share of the request that what users wrote may fill before anything else is weighed.
-_USER_SHARE = 0.25
-# And of the summary alone, where the rest of the request is large.
-_USER_MOST = 0.5
 _CHARS_PER_TOKEN = 4
 # In so few tokens a heading is too dear.
 _TINY = 160
@@ -86,6 +77,8 @@ class _Known:
         staying: Values that stand in what stays.
         salient: The facts a summary is held against, with their weights.
         owners: For those that say nothing by themselves, the values of what each belongs to.
+        rate: Tokens that the request counts for one that is estimated.
+        room: Estimated tokens that the summary may have.
     """
 
     vocabulary: Vocabulary
@@ -95,6 +88,8 @@ class _Known:
     staying: frozenset[str]
     salient: dict[str, float]
     owners: dict[str, list[tuple[str, ...]]]
+    rate: float
+    room: float
 
 
 class Facts:
@@ -113,7 +108,7 @@ class Facts:
         held = self._held(text)
         wanted = self._known.salient.keys() - held
         chooser = Chooser(self._known.units, self._known.stressed, self._known.staying | held)
-        chooser.take_best(self._request.max_tokens)
+        chooser.take_best(self._known.room)
         found: list[str] = []
         for unit in chooser.chosen:
             if len(found) == most:
@@ -127,7 +122,7 @@ class Facts:
         """Return the facts alone as a summary: the best that fits; empty if nothing does."""
         request = self._request
         ranked = self._chosen(self._known.salience, request.max_tokens)
-        strategy = request.strategy if request.max_tokens > _TINY else "brief"
+        strategy = request.strategy if self._known.room > _TINY else "brief"
         text, taken = fill(
             ranked, lambda units: render(units, strategy), request.count_text, request.max_tokens
         )
@@ -197,35 +192,35 @@ class Facts:
         held: Iterable[str] = frozenset(),
     ) -> list[Unit]:
         """Return more than fits of what is worth most beside a text, best first."""
+        room = max_tokens / self._known.rate
         chooser = Chooser(self._known.units, salience, self._known.staying.union(held))
         spoken = one_line(prose)
         units = [unit for unit in self._known.units if unit.text and unit.text not in spoken]
+        pinned = room * shares.demanded(room)
         demanded = [one for one in units if one.pin >= Strength.WISH]
-        for unit in _fitting(demanded, max_tokens * _PINNED_SHARE):
+        for unit in fitting(demanded, pinned):
             chooser.take(unit)
         likely = [one for one in units if one.pin == Strength.LIKELY]
-        left = max_tokens * _PINNED_SHARE - chooser.cost
-        for unit in _fitting(likely, min(left, max_tokens * _LIKELY_SHARE)):
+        for unit in fitting(likely, min(pinned - chooser.cost, room * shares.LIKELY)):
             chooser.take(unit)
         if not prose:  # beside a text what users settled is a fact like others
             settled = [one for one in units if one.pin == Strength.HINT and one.subject.turn]
-            for unit in _fitting(settled, max_tokens * _SETTLED_SHARE):
+            for unit in fitting(settled, room * shares.SETTLED):
                 chooser.take(unit)
-        allowed = self._users_share(max_tokens) - chooser.cost
-        for unit in _users_words(units, allowed):
+        for unit in users_words(units, self._for_users(room) - chooser.cost):
             chooser.take(unit)
-        chooser.take_best(max_tokens * _OVERSHOOT)
+        chooser.take_best(room * _OVERSHOOT)
         return chooser.chosen
 
-    def _users_share(self, max_tokens: float) -> float:
+    def _for_users(self, room: float) -> float:
         """Return the tokens for what users said, of a request that holds some of it anyway."""
         kept = user = 0.0
         for item in self._request.kept:
             tokens = len(text_of(item)) / _CHARS_PER_TOKEN
             kept += tokens
             user += tokens if item.get("role") == "user" else 0.0
-        share = (max_tokens + kept) * _USER_SHARE - user
-        return max(0.0, min(share, max_tokens * _USER_MOST))
+        share = (room + kept) * shares.WRITTEN - user
+        return max(0.0, min(share, room * shares.WRITTEN_MOST))
 
     @property
     def _known(self) -> _Known:
@@ -244,19 +239,27 @@ class Facts:
             note=frozenset(vocabulary.values_in(request.note or "")),
         )
         salience.learn([*units, *staying])
+        rate = rate_of(units, request.count_text)
+        room = request.max_tokens / rate
         stay = frozenset(_values_of(staying))
         weights = {value: salience.weight(value) for value in _values_of(units) - stay}
         ranked = sorted(
             filter(salience.is_telling, weights),
             key=lambda value: (-weights[value], value),
         )
-        salient = {
-            value: weights[value] for value in ranked[: request.max_tokens // _TOKENS_PER_FACT]
-        }
+        salient = {value: weights[value] for value in ranked[: int(room // _TOKENS_PER_FACT)]}
         salience.settle(list(salient.values()))
         owners = _owners(units, salient, vocabulary)
         return _Known(
-            vocabulary, units, salience, salience.stressing(salient), stay, salient, owners
+            vocabulary,
+            units,
+            salience,
+            salience.stressing(salient),
+            stay,
+            salient,
+            owners,
+            rate,
+            room,
         )
 
     def _held(self, text: str) -> set[str]:
@@ -332,41 +335,6 @@ def _owners(
             else:
                 free.add(value)
     return {value: names for value, names in owners.items() if names and value not in free}
-
-
-def _fitting(units: list[Unit], budget: float) -> list[Unit]:
-    """Return as many units as fit: strongest first, demands before the settled, then newest."""
-
-    def rank(unit: Unit) -> tuple[int, bool, int, int]:
-        subject = unit.subject
-        return -unit.pin, subject.section != "constraints", -subject.position, unit.order
-
-    units.sort(key=rank)
-    chosen: list[Unit] = []
-    for unit in units:
-        if _cost(unit) <= budget:
-            budget -= _cost(unit)
-            chosen.append(unit)
-    return chosen
-
-
-def _users_words(units: Iterable[Unit], budget: float) -> list[Unit]:
-    """Return what else users said, hints first, then the newest, as far as it fits."""
-    said = [
-        unit
-        for unit in units
-        if unit.subject.prose
-        and unit.subject.origin == "user"
-        and Strength.NONE <= unit.pin <= Strength.HINT
-    ]
-    if sum(map(_cost, said)) > budget:  # else all of it stays, message by message
-        said.sort(key=lambda unit: (-unit.pin, -unit.subject.position, unit.order))
-    costs = accumulate(map(_cost, said))
-    return [unit for unit, cost in zip(said, costs, strict=True) if cost <= budget]
-
-
-def _cost(unit: Unit) -> float:
-    return len(unit.text) / _CHARS_PER_TOKEN + 2
 
 
 def _line(unit: Unit) -> str:
