@@ -18,9 +18,9 @@ def words_and_marks(text):
     return len(re.findall(r"\w{1,5}|[^\w\s]", text))
 
 
-def summarise(items, **options):
+def summarise(items, count_text=words_and_marks, **options):
     options.setdefault("max_tokens", 600)
-    request = SummaryRequest(items=items, count_text=words_and_marks, **options)
+    request = SummaryRequest(items=items, count_text=count_text, **options)
     return ExtractiveSummarizer().summarize(request).text
 
 
@@ -58,6 +58,30 @@ def test_a_ban_in_passing_stands_with_its_turn_among_much_else():
     text = summarise(items, max_tokens=300)
     assert f"## Constraints\n- [4]: {BAN}" in text
     assert words_and_marks(text) <= 300
+
+
+BANS = (
+    "Never ring the bell after eight.",
+    "Always leave a card for the porter.",
+    "Do not stack the crates by the stairs.",
+    "Never hand a parcel to a child.",
+    "Always weigh the blue boxes twice.",
+    "Do not park in front of the bakery.",
+    "Never sign for the neighbours.",
+    "Always lock the van at the market.",
+)
+
+
+@pytest.mark.parametrize(
+    ("count_text", "max_tokens"), [(words_and_marks, 180), (len, 720)], ids=["tokens", "characters"]
+)
+def test_a_small_note_has_room_for_what_is_demanded_whatever_is_counted(count_text, max_tokens):
+    items = [user(f"Good. {ban}") for ban in BANS]
+    # Likely a demand each, and of no use to anybody if a demand has to go for it.
+    items += [user(f"Remember that shelf {n} tends to need dusting twice.") for n in range(20)]
+    text = summarise([*items, *chatter(30)], count_text, max_tokens=max_tokens)
+    assert count_text(text) <= max_tokens
+    assert [ban for ban in BANS if ban not in text] == []
 
 
 @pytest.mark.parametrize("strategy", ["task_state", "brief", "decision_log", "code_delta"])
