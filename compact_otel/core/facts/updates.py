@@ -18,16 +18,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from compact_otel.core.facts import cues
-from compact_otel.core.facts.attributes import ATTRIBUTES, BY_NAME, STOPS, WORD, stems_in
-from compact_otel.core.facts.constraints import Strength, is_talk, strength
-from compact_otel.core.facts.cues import in_any_language, one_of
-from compact_otel.core.facts.kinds import Value, values_of
-from compact_otel.core.facts.restating import NO_FRAMES, End, Frames, frames_of, put, restated
+from compact_otel.core.facts.attributes import BY_NAME, WORD, stems_in
+from compact_otel.core.facts.constraints import Strength, is_talk
+from compact_otel.core.facts.cues import one_of
+from compact_otel.core.facts.kinds import Value
+from compact_otel.core.facts.restating import End, put, restated
+from compact_otel.core.facts.sense import Sense, sense_of, stems_of
 
 _Key = TypeVar("_Key")
 
@@ -49,7 +49,6 @@ class Line(NamedTuple):
     by_user: bool = True
 
 
-_LONGEST = 600
 _RECENT = 24
 """Earlier lines of its like that a line is held against."""
 _ALIKE = 8
@@ -63,28 +62,7 @@ _OWN = 3
 _ECHOES = 400
 """Earlier lines in which a value or a plan that holds no longer is looked for."""
 
-
-# Compiled with the module: many sessions may compact at once, and would each do it.
-_CHANGE = re.compile(in_any_language(cues.CHANGES))
-_ANNOUNCED = re.compile(in_any_language(cues.ANNOUNCED))
-_TAKEN_BACK = re.compile(in_any_language(cues.TAKEN_BACK))
-_LIFTED = re.compile(in_any_language(cues.LIFTED))
-_STANDS = re.compile(rf"\b(?:{one_of(cues.STANDS)})")
 _EVERYTHING = re.compile(rf"\b(?:{one_of(cues.EVERYTHING)})\b")
-_PLAN = re.compile(
-    r"\b(?:let's (?:instead |just |now )?(?!not\b|see\b|say\b|dig\b|talk\b|hear\b|plan\b|"
-    r"swap\b|switch\b|start\b)|"
-    r"(?:i think |maybe |yeah )?we (?:should|could|will|can) (?:instead |just )?(?!not\b)|"
-    r"we'll (?:instead |just )?|we(?:'re| are) going to|we're |i'm going to|"
-    r"(?:(?:the|our|my|current|new|final|revised) )*(?:plan|approach|decision|proposal|"
-    r"strategy|idea)"
-    r"(?: (?:for|with) [^:.]{1,60})?(?: is(?: to)?|:))\s*(?P<what>[^.!?\n]{3,160})"
-)
-_BANS = re.compile(
-    r"\b(?:never|not|don't|no|avoid|without|nie|jamais|nunca|non|mai più|nooit|nigdy|никогда)\b"
-)
-_COPULA = re.compile(r"\b(?:is|are|must|stays?|remains?|runs?|lives?|costs?|takes?)\b")
-
 
 # Shares of a line's words that another has to have in common with it to speak of the same: in
 # other languages, to mean it, to repeat it, and to turn it round without a word of change.
@@ -101,112 +79,13 @@ _LITTLE = 3
 """Words beside a value that are nothing to keep a line for."""
 _SOON = 6
 """Items within which "scratch that" means what was said, whatever its words."""
-_UNSURE = re.compile(r"^if |\b(?:could|would|might|maybe|perhaps)\b")
-# A line that lifts by a "not" says: "you do not have to ...", "forget the ...".
-_LIFTING = re.compile(
-    r"\b(?:no longer|forget|ignore|drop|lift|waive|skip|disregard|never ?mind|scrap|relax|lifted|"
-    r"dropped|gone|void|waived|removed|obsolete|relaxed)\b|"
-    r"(?:\bnot|n't) (?:\w+ ){0,2}(?:need to|have to|matter|apply)"
-)
-_CLAUSE_END = re.compile(r"[;:\u2014](?=\s)")
 _PART_END = re.compile(r"[.!?>]\s+(?=[^\Wa-z])")
-_LABEL_WORDS = 3
-_DEFINING = frozenset({"email", "url", "money", "date", "path", "ident", "version", "zone", "name"})
 _SETTING = frozenset({"weekday", "date", "time", "number"})
 """Kinds of values that say nothing of what a line is about."""
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    )
-} | {"twelve": "12"}
-# What comes beside, or under a condition, changes nothing.
-_BESIDES = re.compile(
-    r"^(?:if|when|unless|in case) |\b(?:also|another|additional|as well|a second|separate(?:ly)?|"
-    r"a new (?:one|\w+ight|order|booking|reservation|ticket|request|trip|task))\b"
-)
-# A change that is asked for is one.
-_ASKED_CHANGE = re.compile(
-    r"(?:can|could|would) (?:we|you) (?:please |just |maybe )?(?:switch|move|change|make|push|swap|"
-    r"reschedule|shift|postpone|bump)\b"
-)
 _BRIEF = 8
 """Words of a change; who says more asks for something new."""
 _NEAR = 40
 """Items within which a change that names nothing ("make that Tuesday") finds what it means."""
-
-
-@dataclass(slots=True, eq=False)
-class _Sense:
-    """What a sentence says by itself, wherever it stands: read once, and asked in each compaction.
-
-    Attributes:
-        text: The sentence.
-        values: Its values.
-        spoken: The values as they are compared, by kind, in order.
-        named: Stems of its values.
-        scopes: For each attribute that it sets, what else it names.
-        plan: Stems of what it proposes.
-        plan_at: Where that begins in the text.
-        demand: How much it demands.
-        asks: It is a question, and no request for a change.
-        changes: It announces a change.
-        announcing: Stems of the words that do.
-        frames: Its parts, which may be said again with something else in one place.
-        most: It sets an upper limit.
-        least: It sets a lower one.
-        apart: What it announces comes beside what there is, or under a condition.
-        plainly: It is in words whose endings are known.
-        takes_back: It takes something back.
-        lifts: It lifts a demand.
-        by_ban: It lifts with a word that forbids.
-        bans: It forbids.
-        unsure: It demands nothing for sure.
-        states: It says what something is, or where it stands.
-        settles: It says what holds.
-    """
-
-    text: str
-    values: Sequence[Value] = ()
-    spoken: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    named: frozenset[str] = frozenset()
-    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    plan: frozenset[str] = frozenset()
-    plan_at: int = 0
-    demand: Strength = Strength.NONE
-    asks: bool = False
-    changes: bool = False
-    announcing: frozenset[str] = frozenset()
-    frames: Frames = NO_FRAMES
-    most: bool = False
-    least: bool = False
-    apart: bool = False
-    plainly: bool = False
-    takes_back: bool = False
-    lifts: bool = False
-    by_ban: bool = False
-    bans: bool = False
-    unsure: bool = False
-    states: bool = False
-    settles: bool = False
-    _low: str | None = None
-    _words: frozenset[str] | None = None
-
-    @property
-    def low(self) -> str:
-        """Its text, folded."""
-        if self._low is None:
-            text = self.text[:_LONGEST]
-            self._low = " ".join(text.lower().replace("\u2019", "'").split())
-        return self._low
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Stems of the words that carry something; of most lines nobody asks for them."""
-        if self._words is None:
-            stems = stems_in(self.low)
-            self._words = frozenset(stem for stem in stems if stem not in STOPS and len(stem) > 1)
-        return self._words
 
 
 @dataclass(slots=True, eq=False)
@@ -223,7 +102,7 @@ class _Said:
 
     order: int
     line: Line
-    sense: _Sense
+    sense: Sense
     text: str
     carriers: tuple[_Said, ...] = ()
 
@@ -309,7 +188,7 @@ class _Talk:
         if not message[0][1].by_user:
             self._lines.extend(message)  # only users change what holds
             return
-        said = [_Said(order, line, _sense(line.text), line.text) for order, line in message]
+        said = [_Said(order, line, sense_of(line.text), line.text) for order, line in message]
         own = said if len(said) <= _DOCUMENT else [*said[:_OWN], *said[-_OWN:]]
         if any(one.sense.takes_back for one in own):
             self._take_back(own)
@@ -325,7 +204,7 @@ class _Talk:
     def _echoes(self) -> list[_Said]:
         """Return what was said last, also by others. Of theirs few are asked for, most never."""
         said = [
-            _Said(*one, _Sense(one[1].text), one[1].text) if isinstance(one, tuple) else one
+            _Said(*one, Sense(one[1].text), one[1].text) if isinstance(one, tuple) else one
             for one in self._lines
         ]
         self._lines.clear()
@@ -543,93 +422,6 @@ def _meant(
     return [plans[-1]]
 
 
-@lru_cache(maxsize=4096)  # each compaction reads what the one before it has read
-def _sense(sentence: str) -> _Sense:
-    text, sense = sentence[:_LONGEST], _Sense(sentence)
-    low = sense.low
-    sense.values = values_of(text)
-    sense.demand = strength(text)
-    sense.asks = low.endswith("?") and _ASKED_CHANGE.match(low) is None
-    sense.takes_back = _says(_TAKEN_BACK, low)
-    sense.bans = _says(_BANS, low)
-    sense.states = _says(_COPULA, low)
-    said = WORD.findall(low)
-    sense.most, sense.least = (not limits.isdisjoint(said) for limits in (cues.UPPER, cues.LOWER))
-    if sense.values:
-        _read_values(sense, text)
-    sense.frames = frames_of(low)
-    if sense.asks:
-        return sense
-    _read_change(sense)
-    sense.settles = sense.settles or bool(sense.scopes) or _says(_STANDS, low)
-    sense.lifts = _says(_LIFTED, low)
-    sense.by_ban = sense.lifts and _says(_LIFTING, low)
-    sense.unsure = _says(_UNSURE, low)
-    match = _PLAN.search(low) if len(low) == len(text) and not low.endswith("?") else None
-    if match:
-        sense.plan = sense.words.intersection(stems_in(match["what"]))
-        sense.plan_at = match.start("what")
-    return sense
-
-
-def _read_values(sense: _Sense, text: str) -> None:
-    """Add what a sentence says of its values."""
-    spoken: dict[str, list[str]] = {}
-    for value in sense.values:
-        word = value.text.lower()
-        spoken.setdefault(value.kind, []).append(_NUMBERS.get(word, word))
-    sense.spoken = spoken
-    sense.named = _stems_of(sense.values)
-    sense.scopes = dict(_scopes_of(sense, text))
-    # A name, a place, a number that is no guess.
-    defines = sense.states and not _DEFINING.isdisjoint(spoken)
-    sense.settles = defines or _says(_ANNOUNCED, sense.low)
-
-
-def _read_change(sense: _Sense) -> None:
-    """Add whether a sentence announces a change, and how."""
-    low = sense.low
-    sense.changes = _says(_CHANGE, low)
-    sense.apart = _says(_BESIDES, low)
-    if sense.changes:
-        cues_found = _CHANGE.finditer(low)
-        sense.announcing = frozenset(stem for cue in cues_found for stem in stems_in(cue[0]))
-        # Endings, and signs in pairs, hide what is the same in other languages.
-        sense.plainly = low.isascii() and _ANNOUNCED.match(low) is None
-
-
-def _stems_of(values: Iterable[Value]) -> frozenset[str]:
-    return frozenset(stem for value in values for stem in stems_in(value.text.lower()))
-
-
-def _says(form: re.Pattern[str], low: str) -> bool:
-    return form.search(low) is not None
-
-
-def _scopes_of(sense: _Sense, text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield which attributes a line sets, and of what."""
-    stems = frozenset(stems_in(sense.low))
-    for attribute in ATTRIBUTES:
-        if not attribute.kinds.isdisjoint(sense.spoken) and not attribute.telling.isdisjoint(stems):
-            near = _clause(text, [value for value in sense.values if value.kind in attribute.kinds])
-            about = sense.words.intersection(stems_in(near.lower()))
-            yield attribute.name, about - attribute.words - sense.named
-
-
-def _clause(text: str, values: Sequence[Value]) -> str:
-    """Return the part of a sentence that speaks of its first value, without a label before it."""
-    start = 0
-    for mark in _CLAUSE_END.finditer(text):
-        if mark.start() > values[0].start:
-            return text[start : mark.start()]
-        is_label = (
-            mark[0].startswith(":") and len(WORD.findall(text[: mark.start()])) <= _LABEL_WORDS
-        )
-        if not mark[0].startswith(":") or is_label:
-            start = mark.end()
-    return text[start:]
-
-
 def _oppose(old: _Said, new: _Said) -> bool:
     """Say whether one line says the least and the other the most: both hold then."""
     before, after = old.sense, new.sense
@@ -638,10 +430,10 @@ def _oppose(old: _Said, new: _Said) -> bool:
     )
 
 
-def _about(kind: str, new: _Sense) -> frozenset[str]:
+def _about(kind: str, new: Sense) -> frozenset[str]:
     """Return what a line wants to change: its words but the values and the announcement."""
     values = (value for value in new.values if value.kind in (kind, *_SETTING))
-    return new.words - new.announcing - _stems_of(values)
+    return new.words - new.announcing - stems_of(values)
 
 
 def _part_with(kind: str, one: _Said) -> str:
