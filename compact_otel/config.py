@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fnmatch import fnmatchcase
@@ -147,18 +148,35 @@ class StorageConfig:
     """Where what is compacted away is kept.
 
     Attributes:
-        adapter: `fs` stores files, `memory` keeps it until the process ends, `none` nothing.
+        adapter: `fs` stores files, `s3` objects in a bucket, `memory` keeps it until the process
+            ends, `none` nothing.
         path: Folder of the `fs` adapter.
+        bucket: Bucket of the `s3` adapter. Credentials come from boto3's default chain.
+        prefix: What its keys begin with.
+        kms_key_id: Key for SSE-KMS (id, ARN or alias); None leaves encryption to the bucket.
+        region: Region of the bucket; None leaves it to boto3.
+        endpoint: URL of a store that speaks the protocol of S3; None is S3 itself.
         timeout: Seconds after which a call goes on without what it wanted to read or write, all
             that it does taken together. A storage that hung is left out for a minute.
     """
 
-    adapter: Literal["fs", "memory", "none"] = "fs"
+    adapter: Literal["fs", "s3", "memory", "none"] = "fs"
     path: str = ".compact/archive"
+    bucket: str | None = None
+    prefix: str = "compact/archive"
+    kms_key_id: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        _one_of("storage.adapter", self.adapter, ("fs", "memory", "none"))
+        _one_of("storage.adapter", self.adapter, ("fs", "s3", "memory", "none"))
+        for name in ("bucket", "prefix", "kms_key_id", "region", "endpoint"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"need text in `storage.{name}`, got {value!r}")
+        if self.adapter == "s3":
+            check_bucket(self.bucket, self.endpoint)
         if not isinstance(self.path, str) or not self.path:
             raise ConfigError(f"need a folder in `storage.path`, got {self.path!r}")
         _seconds("storage.timeout", self.timeout)
@@ -407,6 +425,22 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
     return text
 
 
+def check_bucket(bucket: object, endpoint: object) -> None:
+    """Refuse a bucket without a name, and an address that holds credentials.
+
+    Raises:
+        ConfigError: It names the setting and the way out.
+    """
+    if not isinstance(bucket, str) or not bucket:
+        raise ConfigError(f"need the name of a bucket in `storage.bucket`, got {bucket!r}")
+    if endpoint is None:
+        return
+    if not isinstance(endpoint, str) or not endpoint.startswith(("http://", "https://")):
+        raise ConfigError(f"need an http(s) URL in `storage.endpoint`, got {endpoint!r}")
+    if "@" in endpoint or "?" in endpoint:  # not shown: it may be logged
+        raise ConfigError(f"`storage.endpoint` seems to hold credentials: {_CHAIN}")
+
+
 def _one_of(name: str, value: object, valid: tuple[str, ...]) -> None:
     if value not in valid:
         raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
@@ -427,7 +461,13 @@ def _share(name: str, value: object, *, most: float) -> None:
         raise ConfigError(f"need 0 <= `{name}` <= {most:g}, got {value!r}")
 
 
+_CREDENTIAL = re.compile(r"(?i)access_key|secret|password|credential|session_token")
+_CHAIN = "leave them to boto3's default chain (a role, a profile or the environment)"
+
+
 def _unknown(name: str, valid: list[str], section: str = "") -> str:
+    if _CREDENTIAL.search(name):
+        return f"`{section}{name}` is not a setting: credentials are none, {_CHAIN}"
     near = _nearest(name, valid, cutoff=0.6)
     if near:
         return f"`{section}{name}` is not a setting; did you mean `{section}{near}`?"

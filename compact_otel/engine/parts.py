@@ -144,6 +144,17 @@ def _storage(config: CompactConfig) -> StorageAdapter | None:
         from compact_otel.adapters.fs import FileStorage
 
         return FileStorage(config.storage.path)
+    if config.storage.adapter == "s3":
+        from compact_otel.adapters.s3 import S3Storage
+
+        where = config.storage
+        return S3Storage(
+            where.bucket or "",
+            where.prefix,
+            kms_key_id=where.kms_key_id,
+            region=where.region,
+            endpoint=where.endpoint,
+        )
     if config.storage.adapter == "memory":
         from compact_otel.adapters.memory import MemoryStorage
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from compact_otel.adapters import FileStorage, MemoryStorage
+from compact_otel.adapters import FileStorage, MemoryStorage, S3Storage
 from compact_otel.core.errors import StorageError
 from compact_otel.core.protocols import StorageAdapter
 from compact_otel.core.types import Checkpoint, Message
@@ -51,14 +51,19 @@ STRANGE_IDS = [
 STRANGE_IDS += ["A", "é", "e\u0301", "\ud800", "%", "%2e", "a+1", "x" * 10_000, "X" * 10_000, " a "]
 
 
-@pytest.fixture(params=["fs", "memory"])
+@pytest.fixture(params=["fs", "memory", "s3"])
 def storage(request, tmp_path):
-    return FileStorage(tmp_path / "archive") if request.param == "fs" else MemoryStorage()
+    if request.param == "fs":
+        return FileStorage(tmp_path / "archive")
+    if request.param == "memory":
+        return MemoryStorage()
+    endpoint = request.getfixturevalue("s3_endpoint")
+    return S3Storage(request.getfixturevalue("bucket"), endpoint=endpoint)
 
 
 def test_it_fits_the_protocol(storage):
     assert isinstance(storage, StorageAdapter)
-    assert storage.name in ("fs", "memory")
+    assert storage.name in ("fs", "memory", "s3")
 
 
 def test_a_transcript_comes_back_item_by_item(storage):
@@ -75,7 +80,7 @@ def test_a_receipt_says_what_was_stored(storage):
         len(json.dumps(item, ensure_ascii=False).encode()) + 1 for item in HISTORY
     )
     assert receipt.id in receipt.location
-    assert receipt.redacted == (storage.name == "fs")
+    assert receipt.redacted == (storage.name != "memory")
 
 
 def test_steps_count_up_within_a_session(storage):

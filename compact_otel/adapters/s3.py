@@ -1,0 +1,449 @@
+"""The archive in S3, or in a store that speaks its protocol; needs `compact-otel[s3]`.
+
+    s3://bucket/prefix/
+      user_123/
+        transcript-pre-compact-001.jsonl   the history before the first compaction, an item a line
+        summary-001.json                   what took its place, with its figures
+        events/00000001.json               what happened, an object an event: S3 cannot append
+        checkpoints/9f86d081884c7d65.json  the checkpoint of a key
+
+Rules it keeps, for any number of processes and machines:
+
+1. An object is there whole or not at all: S3 stores it with one request.
+2. No transcript and no event replaces another: its number belongs to whoever creates the object
+   (`If-None-Match: *`), everybody else takes the next one.
+3. A checkpoint is replaced by a newer version of itself only (`If-Match`): what somebody else has
+   written since it was read is looked at first.
+4. Credentials come from boto3's default chain: a role of the machine, the container or the web
+   identity, a profile, the environment. There is no argument for them, and an address that holds
+   them is refused.
+5. Text goes through redaction; checkpoints do not (see `fs`). With `kms_key_id` every object is
+   encrypted with that key (SSE-KMS), without it as the bucket says.
+
+It takes no claims: two processes that compact one conversation at the same moment each ask for a
+summary, and both are stored. Needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`, with a key
+also `kms:GenerateDataKey` and `kms:Decrypt`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from compact_otel.adapters.records import (
+    directory_name,
+    json_line,
+    newest_checkpoints,
+    readable,
+    session_of,
+    summary_name,
+    transcript_name,
+    whole_lines,
+)
+from compact_otel.config import check_bucket
+from compact_otel.core.errors import ConfigError, StorageError
+from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
+from compact_otel.forks import mutex
+from compact_otel.redaction import Gate, Redactor, plain
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
+_NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
+_EVENT = re.compile(r"([0-9]{8,})\.json")
+_SESSION = "session.json"  # only where the folder's name does not tell the session
+
+_CONNECT_S, _READ_S, _ATTEMPTS = 2, 5, 3
+"""The engine goes on without a storage that is slow; these end the work that it no longer waits
+for."""
+_TRIES = 50
+"""Others that may take a number, or replace a checkpoint, at the same moment."""
+_REMEMBERED = 1024
+"""Sessions whose last event is known."""
+_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "409", "412"})
+_MISSING = frozenset({"NoSuchKey", "404"})
+_CODES = {
+    "NoSuchBucket": (errno.ENOENT, "create it, or name another one in `storage.bucket`"),
+    "AccessDenied": (errno.EACCES, "allow s3:GetObject, s3:PutObject and s3:ListBucket for it"),
+    "NotImplemented": (
+        errno.ENOTSUP,
+        "it has to know conditional writes (`If-None-Match`) and, with `kms_key_id`, SSE-KMS",
+    ),
+}
+_RAISED = {
+    "NoCredentialsError": (errno.EACCES, "give the process a role, a profile or the environment"),
+    "PartialCredentialsError": (errno.EACCES, "the environment or the profile has half of them"),
+    "EndpointConnectionError": (errno.ECONNREFUSED, "look at `storage.endpoint` and the network"),
+    "ConnectTimeoutError": (errno.ETIMEDOUT, "look at `storage.endpoint` and the network"),
+    "ReadTimeoutError": (errno.ETIMEDOUT, "the store is slow"),
+    "NoRegionError": (errno.EINVAL, "name it in `storage.region` or AWS_REGION"),
+}
+
+
+class S3Storage:
+    """Keeps sessions below `s3://bucket/prefix/`; the module says how. Thread safe.
+
+    Nothing is asked of the network before the first write or read. A forked child opens connections
+    of its own.
+
+    Args:
+        bucket: Name of the bucket; it has to be there.
+        prefix: What the keys begin with.
+        kms_key_id: Key for SSE-KMS: its id, ARN or alias (`alias/aws/s3` is the one AWS keeps for
+            the account). None leaves encryption to the bucket.
+        region: Region of the bucket; None leaves it to boto3.
+        endpoint: URL of a compatible store.
+        client: An S3 client of boto3 with whatever it needs; the three above do not concern it.
+        redactor: What text goes through; None is `Redactor()`, the patterns of this package.
+        redact: False stores text as it is.
+
+    Raises:
+        ConfigError: If boto3 is not installed, a name is empty, or credentials stand in `endpoint`.
+    """
+
+    name = "s3"
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "compact/archive",
+        *,
+        kms_key_id: str | None = None,
+        region: str | None = None,
+        endpoint: str | None = None,
+        client: Any = None,
+        redactor: Gate | None = None,
+        redact: bool = True,
+    ) -> None:
+        check_bucket(bucket, endpoint)
+        if client is None and find_spec("boto3") is None:
+            raise ConfigError("S3 needs boto3: pip install 'compact-otel[s3]'")
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
+        )
+        self._region, self._endpoint = region, endpoint
+        self._given = client
+        self._made: tuple[int, Any] | None = None
+        self._last_events: OrderedDict[str, int] = OrderedDict()
+        self._making = mutex()
+        self._gate = (redactor or Redactor()) if redact else None
+
+    def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
+        """Store a history under the session's next number, one item a line.
+
+        Items may be mappings or models, and hold anything (see `redaction.plain`).
+
+        Raises:
+            StorageError: If it cannot be written; nothing is left behind then.
+        """
+        data = b"".join(map(self._record, messages))
+        folder = self._folder(session_id)
+        with self._explained("write", folder):
+            self._name_session(session_id, folder)
+            last = max(self._numbers(folder, _NUMBERED), default=0)
+            step, key = self._add(folder, last, "transcript-pre-compact-{:03d}.jsonl", data)
+        return self._receipt(transcript_name(step), key, step, len(data), len(messages))
+
+    def save_summary(
+        self, session_id: str, step: int, summary: Mapping[str, Any]
+    ) -> ArchiveReceipt:
+        """Store the summary of a step; saved again it replaces the first.
+
+        Raises:
+            StorageError: If it cannot be written; an earlier one stays.
+        """
+        data = self._record(summary)
+        folder = self._folder(session_id)
+        key = f"{folder}{summary_name(step)}.json"
+        with self._explained("write", key):
+            self._name_session(session_id, folder)
+            self._put(key, data)
+        return self._receipt(summary_name(step), key, step, len(data), 1)
+
+    def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
+        """Store an event behind all others of the session.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        data = self._record(event)
+        folder = self._folder(session_id)
+        events = f"{folder}events/"
+        with self._explained("write", events):
+            self._name_session(session_id, folder)
+            with self._making:
+                last = self._last_events.pop(events, None)
+            if last is None or not self._put(f"{events}{last + 1:08d}.json", data, IfNoneMatch="*"):
+                last = max(self._numbers(events, _EVENT), default=0)
+                last = self._add(events, last, "{:08d}.json", data)[0] - 1
+        self._remember(events, last + 1)
+
+    def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint, unredacted: its summary has to reach the model as it was.
+
+        One of the same key is replaced unless its version is newer.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        record = {**plain(checkpoint.as_dict()), "saved_ns": time.time_ns()}
+        folder = self._folder(session_id)
+        digest = sha256(checkpoint.key.encode("utf-8", "surrogatepass")).hexdigest()
+        key = f"{folder}checkpoints/{digest[:32]}.json"
+        with self._explained("write", key):
+            self._name_session(session_id, folder)
+            condition: dict[str, str] = {"IfNoneMatch": "*"}
+            for _ in range(_TRIES):
+                if self._put(key, json_line(record), **condition):
+                    return
+                body, condition = self._current(key)
+                stored = newest_checkpoints([body])
+                if any(one.version > checkpoint.version for one in stored):
+                    return
+        raise StorageError(errno.EBUSY, f"`{key}` is replaced by others without a pause")
+
+    def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
+        """Return the session's checkpoints, in the order in which they were written.
+
+        Raises:
+            StorageError: If they are there and cannot be read.
+        """
+        folder = f"{self._folder(session_id)}checkpoints/"
+        with self._explained("read", folder):
+            lines = [self._get(key) or b"" for key, _ in self._listed(folder)]
+        return newest_checkpoints(sorted(lines, key=_saved))
+
+    def load_transcript(self, session_id: str, step: int) -> list[dict[str, Any]]:
+        """Return the items of a transcript, as JSON data.
+
+        Raises:
+            StorageError: If there is none of that step, or it cannot be read.
+        """
+        key = f"{self._folder(session_id)}{transcript_name(step)}.jsonl"
+        return [_parsed(line, key) for line in whole_lines(self._found(key))]
+
+    def load_summary(self, session_id: str, step: int) -> dict[str, Any]:
+        """Return what `save_summary` stored for a step.
+
+        Raises:
+            StorageError: If there is none of that step, or it cannot be read.
+        """
+        key = f"{self._folder(session_id)}{summary_name(step)}.json"
+        return _parsed(self._found(key), key)
+
+    def load_events(self, session_id: str) -> list[dict[str, Any]]:
+        """Return the session's events, oldest first.
+
+        Raises:
+            StorageError: If they are there and cannot be read.
+        """
+        folder = f"{self._folder(session_id)}events/"
+        with self._explained("read", folder):
+            keys = sorted(key for key, _ in self._listed(folder))
+            return readable(self._get(key) or b"" for key in keys)
+
+    def steps(self, session_id: str) -> list[int]:
+        """Return the numbers of the session's transcripts, ascending.
+
+        Raises:
+            StorageError: If the session's objects cannot be listed.
+        """
+        folder = self._folder(session_id)
+        with self._explained("read", folder):
+            return sorted(self._numbers(folder, _TRANSCRIPT))
+
+    def sessions(self) -> list[str]:
+        """Return the ids of the sessions there are, sorted.
+
+        Raises:
+            StorageError: If the bucket cannot be listed.
+        """
+        with self._explained("read", self._prefix):
+            names = [
+                key.removeprefix(self._prefix).rstrip("/")
+                for key, is_folder in self._listed(self._prefix)
+                if is_folder
+            ]
+            found = map(self._session_in, names)
+            return sorted(session_id for session_id in found if session_id is not None)
+
+    # --- objects ---
+
+    def _add(self, folder: str, last: int, name: str, data: bytes) -> tuple[int, str]:
+        """Store an object under the first number behind `last` that is free.
+
+        Returns:
+            The number and the key.
+        """
+        for number in range(last + 1, last + 1 + _TRIES):
+            key = f"{folder}{name.format(number)}"
+            if self._put(key, data, IfNoneMatch="*"):
+                return number, key
+        raise StorageError(errno.EBUSY, f"others take every number in `{folder}`")
+
+    def _remember(self, events: str, last: int) -> None:
+        """Remember which event is the last, so that the next one does not list them all."""
+        with self._making:
+            self._last_events[events] = last
+            if len(self._last_events) > _REMEMBERED:
+                self._last_events.popitem(last=False)
+
+    def _put(self, key: str, data: bytes, **condition: str) -> bool:
+        """Store an object; return False if the condition does not hold."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client().put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentType="application/x-ndjson" if key.endswith("l") else "application/json",
+                **self._encryption,
+                **condition,
+            )
+        except ClientError as error:
+            # Somebody deleted what was to be replaced: it is looked at anew.
+            if condition and _code(error) in _TAKEN | _MISSING:
+                return False
+            raise
+        return True
+
+    def _current(self, key: str) -> tuple[bytes, dict[str, str]]:
+        """Return what an object holds, and the condition that it still does."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self._client().get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise
+            return b"", {"IfNoneMatch": "*"}
+        return found["Body"].read(), {"IfMatch": found["ETag"]}
+
+    def _get(self, key: str) -> bytes | None:
+        body, condition = self._current(key)
+        return body if "IfMatch" in condition else None
+
+    def _found(self, key: str) -> bytes:
+        with self._explained("read", key):
+            body = self._get(key)
+        if body is None:
+            message = f"no `{key}` is kept; `steps()` names the transcripts there are"
+            raise StorageError(errno.ENOENT, message)
+        return body
+
+    def _listed(self, folder: str) -> Iterator[tuple[str, bool]]:
+        """Yield the keys right below a folder, and whether each is a folder itself."""
+        pages = self._client().get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=folder, Delimiter="/"):
+            yield from ((entry["Prefix"], True) for entry in page.get("CommonPrefixes", ()))
+            yield from ((entry["Key"], False) for entry in page.get("Contents", ()))
+
+    def _numbers(self, folder: str, pattern: re.Pattern[str]) -> list[int]:
+        names = (key.removeprefix(folder) for key, _ in self._listed(folder))
+        return [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
+
+    # --- sessions ---
+
+    def _folder(self, session_id: str) -> str:
+        return f"{self._prefix}{directory_name(session_id)}/"
+
+    def _name_session(self, session_id: str, folder: str) -> None:
+        """Write down a session that the name of its folder does not tell."""
+        if session_of(directory_name(session_id)) is None:
+            self._put(f"{folder}{_SESSION}", json_line({"session_id": session_id}), IfNoneMatch="*")
+
+    def _session_in(self, name: str) -> str | None:
+        session_id = session_of(name)
+        if session_id is None:
+            for record in readable([self._get(f"{self._prefix}{name}/{_SESSION}") or b""]):
+                named = record.get("session_id")
+                if isinstance(named, str) and directory_name(named) == name:
+                    return named
+        return session_id
+
+    # --- the rest ---
+
+    def _client(self) -> Any:
+        if self._given is not None:
+            return self._given
+        with self._making:
+            if self._made is None or self._made[0] != os.getpid():
+                self._made = (os.getpid(), _new_client(self._region, self._endpoint))
+            return self._made[1]
+
+    def _record(self, value: Any) -> bytes:
+        data = plain(value)
+        return json_line(data if self._gate is None else self._gate.value(data))
+
+    def _receipt(self, ident: str, key: str, step: int, size: int, messages: int) -> ArchiveReceipt:
+        return ArchiveReceipt(
+            id=ident,
+            step=step,
+            location=f"s3://{self._bucket}/{key}",
+            size=size,
+            messages=messages,
+            redacted=self._gate is not None,
+        )
+
+    @contextmanager
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
+        """Turn what boto3 raises into a StorageError that names the place and a way out."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        where = f"s3://{self._bucket}/{key}"
+        try:
+            yield
+        except ClientError as error:
+            number, way_out = _CODES.get(_code(error), (errno.EIO, "the store refused it"))
+            message = f"cannot {verb} `{where}`: {_code(error)}; {way_out}"
+            raise StorageError(number, message) from error
+        except BotoCoreError as error:
+            name = type(error).__name__
+            number, way_out = _RAISED.get(name, (errno.EIO, "boto3 could not ask the store"))
+            raise StorageError(number, f"cannot {verb} `{where}`: {name}; {way_out}") from error
+
+
+def _new_client(region: str | None, endpoint: str | None) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=_CONNECT_S,
+        read_timeout=_READ_S,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+    )
+    # A session of our own: the default one of boto3 is not for several threads.
+    return boto3.session.Session().client(
+        "s3", region_name=region, endpoint_url=endpoint, config=config
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _saved(line: bytes) -> int:
+    saved = next((record.get("saved_ns") for record in readable([line])), None)
+    return saved if isinstance(saved, int) else 0
+
+
+def _parsed(line: bytes, key: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        message = f"`{key}` is not JSON: it was changed since it was written"
+        raise StorageError(errno.EIO, message) from error
+    return record
