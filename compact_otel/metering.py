@@ -3,6 +3,9 @@
 A fact has the name here that it has on spans and events. No instrument is made before there is
 something to record, and none has ids, names of agents or text among its attributes. Calls that are
 only observed are not counted: nothing of what they tell was done.
+
+What belongs to a trace that is kept is recorded at once, so that exemplars point to it; the rest
+when it is collected (`compact_otel.deferral`).
 """
 
 from __future__ import annotations
@@ -12,10 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from opentelemetry import context as otel
-
 from compact_otel.core import events
 from compact_otel.core.types import Outcome, TriggerType
+from compact_otel.deferral import Deferred, Labels, deferred, is_sampled
 from compact_otel.forks import LOADING_S, mutex
 from compact_otel.patience import Patience
 from compact_otel.schema import ERROR_TYPE, METRICS, OUTCOME, SCHEMA_URL, SCOPE
@@ -96,9 +98,6 @@ class CallMeter:
         self._model = {} if model is None else {_MODEL: model}
         self._strategy = {_STRATEGY: strategy}
         self._trigger = trigger
-        # Looked up once: the SDK does so for each record, which is a third of what one costs. It
-        # holds the span of the call, to which exemplars point.
-        self._place = otel.get_current()
         self._filled: float | None = None
         self._error: str | None = None
 
@@ -124,12 +123,22 @@ class CallMeter:
 
     def _ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
         made, known = self._meters.instruments, {OUTCOME: outcome}
-        shaped = outcome in ("error", "fallback") and self._error is not None
-        how = {**known, "compact.trigger.type": self._trigger, **self._model}
-        told = {**how, ERROR_TYPE: self._error} if shaped else how
-        made.operation.record(seconds, told, self._place)
+        told = {**known, "compact.trigger.type": self._trigger, **self._model}
+        if outcome in ("error", "fallback") and self._error is not None:
+            told[ERROR_TYPE] = self._error
+        self._measure(made.operation, seconds, told)
         if outcome in ("compacted", "fallback"):
-            made.tokens_removed.add(max(0, removed), {**self._strategy, **known}, self._place)
+            self._count(made.tokens_removed, max(0, removed), {**self._strategy, **known})
+
+    def _count(self, counter: Counter, amount: int, labels: Labels) -> None:
+        waiting, call = self._meters.instruments.waiting, self._meters.call
+        if is_sampled() or not waiting.add(counter, amount, labels, call):
+            counter.add(amount, labels)
+
+    def _measure(self, histogram: Histogram, value: float, labels: Labels) -> None:
+        waiting, call = self._meters.instruments.waiting, self._meters.call
+        if is_sampled() or not waiting.record(histogram, value, labels, call):
+            histogram.record(value, labels)
 
     def _estimated(self, made: _Instruments, event: events.TokenEstimate) -> None:
         tokens = event.tokens_before if event.phase == "before" else event.tokens_after
@@ -137,35 +146,28 @@ class CallMeter:
             self._filled = event.utilization
         if tokens is not None:
             phase = {"compact.estimate.phase": event.phase, **self._model}
-            made.context.record(tokens, phase, self._place)
+            self._measure(made.context, tokens, phase)
 
     def _decided(self, made: _Instruments, event: events.TriggerDecision) -> None:
         known = {"compact.trigger.decision": event.decision, **self._model}
         why = {"compact.trigger.type": event.trigger, "compact.trigger.reason": event.reason}
-        made.decisions.add(1, {**known, **why}, self._place)
+        self._count(made.decisions, 1, {**known, **why})
         if self._filled is not None:
-            made.filled.record(self._filled, known, self._place)
+            self._measure(made.filled, self._filled, known)
 
     def _pruned(self, made: _Instruments, event: events.PrunedMessages) -> None:
-        made.pruned.add(event.pruned, self._strategy, self._place)
+        self._count(made.pruned, event.pruned, self._strategy)
 
     def _failed(self, made: _Instruments, event: events.Failure) -> None:
         if event.stage != "archive":  # an archive never shapes the result
             self._error = event.error_type
-        made.failures.add(
-            1,
-            {
-                "compact.failure.stage": event.stage,
-                "compact.failure.fallback": event.fallback,
-                ERROR_TYPE: event.error_type,
-            },
-            self._place,
-        )
+        known = {"compact.failure.stage": event.stage, "compact.failure.fallback": event.fallback}
+        self._count(made.failures, 1, {**known, ERROR_TYPE: event.error_type})
 
     def _archived(self, made: _Instruments, event: events.Archival) -> None:
         if event.size is not None:
             adapter = {"compact.archive.adapter": event.adapter}
-            made.archive.record(event.size, adapter, self._place)
+            self._measure(made.archive, event.size, adapter)
 
     def _summarized(self, made: _Instruments, created: events.SummaryCreated) -> None:
         if created.prepared:
@@ -176,13 +178,13 @@ class CallMeter:
         }
         asked = _without_none({**known, "compact.summary.model": created.model})
         if created.duration is not None:
-            made.duration.record(created.duration, asked, self._place)
+            self._measure(made.duration, created.duration, asked)
         if created.prompt_tokens is not None:
-            made.prompt_tokens.add(created.prompt_tokens, asked, self._place)
+            self._count(made.prompt_tokens, created.prompt_tokens, asked)
         if created.completion_tokens is not None:
-            made.completion_tokens.add(created.completion_tokens, asked, self._place)
+            self._count(made.completion_tokens, created.completion_tokens, asked)
         if created.facts_found and created.facts_kept is not None:
-            made.coverage.record(created.facts_kept / created.facts_found, known, self._place)
+            self._measure(made.coverage, created.facts_kept / created.facts_found, known)
 
 
 _RECORDERS: Mapping[type[events.Event], Callable[..., None]] = {
@@ -216,6 +218,7 @@ class _Instruments:
     rescues: Counter
     recalls: Counter
     archive: Histogram
+    waiting: Deferred
 
 
 def _made(provider: MeterProvider | None) -> _Instruments:
@@ -251,4 +254,5 @@ def _made(provider: MeterProvider | None) -> _Instruments:
         rescues=counter("compact.rescues"),
         recalls=counter("compact.recalls"),
         archive=histogram("compact.archive.size"),
+        waiting=deferred(meter),
     )
