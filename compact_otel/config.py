@@ -34,6 +34,9 @@ class TelemetryConfig:
     Attributes:
         events: `span`: events of our span; `log`: log records of OpenTelemetry, which need no
             span that is sampled; `both`. A wrong word in the environment is told, and means `span`.
+        spans: `always`: a span of ours for each model call; `triggered`: for those only that are
+            not simply let through (compacted, replayed, failed). Metrics count all of them. A
+            wrong word in the environment is told, and means `always`.
         exporter: `console` writes one JSON line per event to stderr; `ariadne` shows all spans of
             the tracer provider in the Ariadne viewer; `none` nothing.
         agent_spans: Whether the SDK's own tracing becomes OpenTelemetry spans, so that a compaction
@@ -41,11 +44,13 @@ class TelemetryConfig:
     """
 
     events: Literal["span", "log", "both"] = "span"
+    spans: Literal["always", "triggered"] = "always"
     exporter: Literal["console", "ariadne", "none"] = "none"
     agent_spans: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
         _one_of("telemetry.events", self.events, ("span", "log", "both"))
+        _one_of("telemetry.spans", self.spans, ("always", "triggered"))
         _one_of("telemetry.exporter", self.exporter, ("console", "ariadne", "none"))
         _one_of("telemetry.agent_spans", self.agent_spans, ("auto", "on", "off"))
 
@@ -359,6 +364,8 @@ def _with(config: CompactConfig, values: Mapping[str, Mapping[str, Any]]) -> Com
     return replace(config, **changes)
 
 
+_FORGIVEN = (("telemetry", "events"), ("telemetry", "spans"))
+
 _READ_ELSEWHERE = "COMPACT_ARIADNE_"
 """OpenTelemetry makes that exporter, which then looks after its own settings."""
 
@@ -381,10 +388,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
             continue
         section, known, kind = names[name]
         value = _parsed(name, text.strip(), kind)
-        if (section, known) == ("telemetry", "events") and value not in get_args(kind):
+        if (section, known) in _FORGIVEN and value not in get_args(kind):
             # Telemetry that was misspelt is no reason to leave the calls to overflow.
-            valid = ", ".join(get_args(kind))
-            _log.warning("need `%s` to be one of %s, got %r; it counts as span", name, valid, value)
+            _log.warning(
+                "need `%s` to be one of %s, got %r; it counts as %s",
+                *(name, ", ".join(get_args(kind)), value, getattr(TelemetryConfig(), known)),
+            )
             continue
         values.setdefault(section, {})[known] = value
     return values

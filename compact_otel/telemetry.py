@@ -7,7 +7,8 @@ go out only where `compact_otel.content` lets them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # loaded where log records are asked for
 
 AttributeValue = str | int | float | bool
 EventsMode = Literal["span", "log", "both"]
+SpansMode = Literal["always", "triggered"]
 
 MOST_EVENTS = 30
 """Events on a span. Of more than 128 the SDK drops the oldest, which say what was decided."""
@@ -150,7 +152,19 @@ class CompactSpan:
         self._outlets = outlets
         self._told = 0
         self._error_type: AttributeValue | None = None
+        self._before: Token[context.Context] | None = None
         self.is_recording = patience.call(_WHO, span.is_recording) is True
+
+    def enter(self) -> None:
+        """Let what starts here be below the span."""
+        place = self._patience.call(_WHO, partial(_place_of, self._span))
+        self._before = None if place is None else context.attach(place)
+
+    def leave(self) -> None:
+        """End the span."""
+        self._patience.call(_WHO, self._span.end)
+        if self._before is not None:
+            context.detach(self._before)
 
     def tell(self, event: events.Event, when: float | None = None) -> None:
         """Record an event, and those of its facts that belong on the span.
@@ -232,6 +246,69 @@ class CompactSpan:
             )
 
 
+class LateSpan(CompactSpan):
+    """The span of a decision, made once it has something to tell; then it began when that did.
+
+    Of a call that is let through nothing is made, and its events are log records at most.
+
+    Args:
+        start: Starts the span, as of a time in nanoseconds since the epoch.
+        patience: As in `CompactSpan`.
+        outlets: As in `CompactSpan`.
+    """
+
+    def __init__(self, start: Callable[[int], Span], patience: Patience, outlets: Outlets) -> None:
+        super().__init__(trace.INVALID_SPAN, patience, outlets)
+        self._start = start
+        self._began = time.time_ns()
+        self._waiting: list[tuple[events.Event, float]] | None = []
+
+    def tell(self, event: events.Event, when: float | None = None) -> None:
+        """Record an event; the first that is no routine is what there is a span for."""
+        if self._waiting is None:
+            super().tell(event, when)
+            return
+        self._waiting.append((event, time.time() if when is None else when))
+        if not _is_routine(event):
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._waiting is not None:
+            started = self._patience.call(_WHO, partial(self._start, self._began))
+            if started is not None:
+                self._span = started
+                self.is_recording = self._patience.call(_WHO, started.is_recording) is True
+            self.enter()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for event, when in waiting or ():
+            super().tell(event, when)
+
+    def end(self, outcome: Outcome, replayed: Checkpoint | None = None) -> None:
+        """Say how it ended; without a span, if the call was let through as it came."""
+        if outcome != "skipped":
+            self._begin()
+        self._pass_on()
+        super().end(outcome, replayed)
+
+    def broken_off(self, error: BaseException) -> None:
+        """Say why there is no decision."""
+        self._begin()
+        super().broken_off(error)
+
+
+def _is_routine(event: events.Event) -> bool:
+    """Say whether calls that are let through have such an event, too."""
+    match event:
+        case events.TokenEstimate() | events.TriggerDecision(decision="skip"):
+            return True
+        case events.CacheEffect(phase="measured"):
+            return True
+    return False
+
+
 class Telemetry:
     """Makes the spans of compact_otel, and writes its events.
 
@@ -240,6 +317,7 @@ class Telemetry:
         patience: Calls what the providers do with them.
         events_as: What events become: span events, log records, or both.
         logger_provider: Where log records go; None for the global provider.
+        spans: Which decisions have a span: all, or those that are no skip.
     """
 
     def __init__(
@@ -248,8 +326,10 @@ class Telemetry:
         patience: Patience,
         events_as: EventsMode = "span",
         logger_provider: LoggerProvider | None = None,
+        spans: SpansMode = "always",
     ) -> None:
         self._patience = patience
+        self._spans = spans
         self._tracer = trace.get_tracer(
             SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
@@ -282,8 +362,10 @@ class Telemetry:
         }
         return replace(outlets, call=_without_none(known))
 
-    def _started(self, attributes: Mapping[str, AttributeValue]) -> Span:
-        span = self._tracer.start_span(SPAN, kind=SpanKind.INTERNAL, attributes=attributes)
+    def _started(self, attributes: Mapping[str, AttributeValue], began: int | None = None) -> Span:
+        span = self._tracer.start_span(
+            SPAN, kind=SpanKind.INTERNAL, attributes=attributes, start_time=began
+        )
         if not isinstance(span, Span):
             raise TypeError(f"need a Span from the tracer, got {type(span).__name__}")
         return span
@@ -307,12 +389,15 @@ class Telemetry:
             "compact.mode": "observe" if observed else None,
         }
         outlets = self._outlets_of(call)
-        started = self._patience.call(_WHO, partial(self._started, _without_none(known)))
-        span = trace.INVALID_SPAN if started is None else started
-        told = CompactSpan(span, self._patience, outlets)
-        # Attached and set by hand: a context manager for each would cost more than the span.
-        place = self._patience.call(_WHO, partial(_place_of, span))
-        attached = None if place is None else context.attach(place)
+        start = partial(self._started, _without_none(known))
+        if self._spans == "triggered" and trigger == "preflight":
+            told: CompactSpan = LateSpan(start, self._patience, outlets)
+        else:
+            started = self._patience.call(_WHO, start)
+            span = trace.INVALID_SPAN if started is None else started
+            told = CompactSpan(span, self._patience, outlets)
+            # By hand: context managers for this would cost more than the span.
+            told.enter()
         # A summariser's own model calls are not the one that goes out compacted.
         tokens = _outlets.set(outlets), _compacted.set(False)
         try:
@@ -323,9 +408,7 @@ class Telemetry:
         finally:
             _put_back(_compacted, tokens[1])
             _put_back(_outlets, tokens[0])
-            self._patience.call(_WHO, span.end)
-            if attached is not None:
-                context.detach(attached)
+            told.leave()
 
 
 def _event_log(patience: Patience, logger_provider: LoggerProvider | None) -> EventLog:

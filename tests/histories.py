@@ -412,14 +412,18 @@ class Exporter:
 
 
 def manager(limit: int, **options: Any) -> CompactManager:
-    """Return a manager with a window of `limit` tokens; policy fields, parts, `events`, `mode`."""
+    """Return a manager with a window of `limit` tokens.
+
+    The options are policy fields, parts, those of the telemetry, `mode`.
+    """
     policy = {name: options.pop(name) for name in CompactPolicy.__slots__ if name in options}
+    telling = {name: options.pop(name) for name in TelemetryConfig.__slots__ if name in options}
     defaults = {"hard_cap_buffer": 0, "summary_max_tokens": 300}
     config = CompactConfig(
         max_context_tokens=limit,
         policy=CompactPolicy(**{**defaults, **policy}),
         storage=StorageConfig(adapter="none"),
-        telemetry=TelemetryConfig(events=options.pop("events", "span")),
+        telemetry=TelemetryConfig(**telling),
         mode=options.pop("mode", "compact"),
     )
     parts = {"estimator": Estimator(), "summarizer": Summarizer(), "exporters": ()}

@@ -68,7 +68,11 @@ class Service:
             ahead=Preparations(),
             patience=patience,
             telemetry=Telemetry(
-                tracer_provider, patience, config.telemetry.events, logger_provider
+                tracer_provider,
+                patience,
+                config.telemetry.events,
+                logger_provider,
+                config.telemetry.spans,
             ),
             meters=Meters(patience, meter_provider),
             windows=self._windows,

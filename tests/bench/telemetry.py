@@ -38,7 +38,7 @@ from compact_otel.config import StorageConfig, TelemetryConfig
 
 ITEMS, ROUNDS = 20, 2_000
 HUGE = 100_000_000
-BARS = {"sampled out": 50, "sampled out, no metrics": 50, "recorded": 300}
+BARS = {"sampled out": 50, "sampled out, no metrics": 50, "recorded": 300, "triggered": 50}
 """Microseconds that may be added."""
 
 WARM, COLLECTED = 20, 250
@@ -90,12 +90,13 @@ def manager(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
     events: Any = "span",
+    spans: Any = "always",
 ) -> CompactManager:
     """Return a manager that tells what it is given providers for."""
     config = CompactConfig(
         max_context_tokens=HUGE,
         storage=StorageConfig(adapter="none"),
-        telemetry=TelemetryConfig(events=events),
+        telemetry=TelemetryConfig(events=events, spans=spans),
     )
     return CompactManager(
         config,
@@ -141,6 +142,7 @@ WAYS: dict[str, Callable[[], CompactManager]] = {
     "sampled out, no metrics": lambda: manager(tracers(ALWAYS_OFF)),
     "recorded": lambda: manager(tracers(ALWAYS_ON), meters()),
     "spans only": lambda: manager(tracers(ALWAYS_ON)),
+    "triggered": lambda: manager(tracers(ALWAYS_ON), meters(), spans="triggered"),
     "metrics only": lambda: manager(None, meters()),
     "logs only": lambda: manager(None, None, logs(), "log"),
     "log mode": lambda: manager(tracers(ALWAYS_ON), meters(), logs(), "log"),

@@ -67,6 +67,7 @@ ENVIRONMENT = {
     "COMPACT_SUMMARY_MAX_TOKENS": (" 500 ", lambda c: c.policy.summary_max_tokens, 500),
     "COMPACT_SUMMARY_ROLE": ("user", lambda c: c.policy.summary_role, "user"),
     "COMPACT_EVENTS": ("both", lambda c: c.telemetry.events, "both"),
+    "COMPACT_SPANS": ("triggered", lambda c: c.telemetry.spans, "triggered"),
     "COMPACT_EXPORTER": ("console", lambda c: c.telemetry.exporter, "console"),
     "COMPACT_AGENT_SPANS": ("off", lambda c: c.telemetry.agent_spans, "off"),
     "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
@@ -119,6 +120,17 @@ def test_an_empty_variable_is_not_set(monkeypatch):
     assert CompactConfig.load() == CompactConfig()
 
 
+def test_spans_that_are_misspelt_in_the_environment_are_told_and_cost_nothing_else(
+    monkeypatch, caplog
+):
+    monkeypatch.setenv("COMPACT_SPANS", "on_trigger")
+    assert CompactConfig.load() == CompactConfig()
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "need `COMPACT_SPANS` to be one of always, triggered, got 'on_trigger'; it counts as always"
+    )
+
+
 def test_events_that_are_misspelt_in_the_environment_are_told_and_cost_nothing_else(
     monkeypatch, caplog
 ):
@@ -162,6 +174,9 @@ SETTINGS_OF_A_POLICY = (
 PROBLEMS = {
     "need `telemetry.events` to be one of span, log, both, got 'logs'": {
         "telemetry": {"events": "logs"}
+    },
+    "need `telemetry.spans` to be one of always, triggered, got 'never'": {
+        "telemetry": {"spans": "never"}
     },
     "`trigger_pc` is not a setting; did you mean `trigger_pct`?": {"trigger_pc": 1},
     "`modell` is not a setting; did you mean `model`?": {"modell": "x"},
@@ -215,7 +230,7 @@ PROBLEMS = {
         "trigger_pct": 0.7,
     },
     "need a TelemetryConfig in `telemetry`, got None; "
-    "a mapping with any of events, exporter, agent_spans will do": {"telemetry": None},
+    "a mapping with any of events, spans, exporter, agent_spans will do": {"telemetry": None},
     "need a StorageConfig in `storage`, got 'fs'; "
     "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
     "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
