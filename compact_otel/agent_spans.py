@@ -31,7 +31,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from compact_otel.forks import mutex
-from compact_otel.schema import SCHEMA_URL, SCOPE
+from compact_otel.schema import SCHEMA_URL, SCOPE, SPAN
 from compact_otel.version import __version__
 
 _log = logging.getLogger("compact_otel")
@@ -110,6 +110,8 @@ class AgentSpans:
             if parent is None:
                 return
             before, data = otel.get_current(), sdk_span.span_data
+            if data.type == "custom" and data.name == SPAN:
+                return  # our own, which is an OpenTelemetry span already
             if data.type == "task":
                 self._put(sdk_span.span_id, _Open(parent.span, own=False, before=before))
                 return

@@ -41,18 +41,25 @@ class TelemetryConfig:
             the tracer provider in the Ariadne viewer; `none` nothing.
         agent_spans: Whether the SDK's own tracing becomes OpenTelemetry spans, so that a compaction
             is seen where it happened: `auto` where no other bridge makes them.
+        custom_span: Whether a compaction is a `custom_span` of the SDK's own tracing, too, which
+            OpenAI's trace dashboard shows.
     """
 
     events: Literal["span", "log", "both"] = "span"
     spans: Literal["always", "triggered"] = "always"
     exporter: Literal["console", "ariadne", "none"] = "none"
     agent_spans: Literal["auto", "on", "off"] = "auto"
+    custom_span: bool = False
 
     def __post_init__(self) -> None:
         _one_of("telemetry.events", self.events, ("span", "log", "both"))
         _one_of("telemetry.spans", self.spans, ("always", "triggered"))
         _one_of("telemetry.exporter", self.exporter, ("console", "ariadne", "none"))
         _one_of("telemetry.agent_spans", self.agent_spans, ("auto", "on", "off"))
+        if not isinstance(self.custom_span, bool):
+            raise ConfigError(
+                f"need true or false in `telemetry.custom_span`, got {self.custom_span!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

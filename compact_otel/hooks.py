@@ -38,6 +38,7 @@ from compact_otel.model_call import (
 )
 from compact_otel.overflow import Overflow, is_unreadable, overflow_in
 from compact_otel.session import Past, current_session_id, set_past, take_over
+from compact_otel.telemetry import shown_beside
 from compact_otel.usage import usage_in
 
 _log = logging.getLogger("compact_otel")
@@ -95,16 +96,17 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
             "reading a model call failed with %s; it is sent unchanged", type(error).__name__
         )
         return Prepared(call.unmarked(flag), compacted=False)
-    result = await manager.apreflight(
-        session_id,
-        items,
-        call=context,
-        stand_back=reason,
-        on_insufficient=manager.config.on_insufficient_budget,
-        count=counter(call, flag) if manager.config.estimator.exact else None,
-        compose=composer(call, flag),
-        native=compacter(call, flag) if manager.config.summarizer.native else None,
-    )
+    with _shown_to_sdk(manager):
+        result = await manager.apreflight(
+            session_id,
+            items,
+            call=context,
+            stand_back=reason,
+            on_insufficient=manager.config.on_insufficient_budget,
+            count=counter(call, flag) if manager.config.estimator.exact else None,
+            compose=composer(call, flag),
+            native=compacter(call, flag) if manager.config.summarizer.native else None,
+        )
     if reason in NOT_IN_HAND or manager.config.mode == "observe":
         return Prepared(call.unmarked(flag), compacted=False)
     # The list itself where nothing changed: server-managed runs compare the identity of items.
@@ -118,6 +120,15 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
         estimate=result.tokens_after,
         compacted=_is_compacted(manager, result),
     )
+
+
+def _shown_to_sdk(manager: CompactManager) -> contextlib.AbstractContextManager[None]:
+    """Let compactions inside be spans of the SDK's own tracing, too, if that is wanted."""
+    if not manager.config.telemetry.custom_span:
+        return contextlib.nullcontext()
+    from compact_otel.sdk_spans import CompactionSpan
+
+    return shown_beside(CompactionSpan)
 
 
 def _is_compacted(manager: CompactManager, result: CompactResult) -> bool:
@@ -153,7 +164,7 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
     if overflow is None:
         return None
     sent = refused.call.argument("input")
-    with _current(refused.place):
+    with _current(refused.place), _shown_to_sdk(manager):
         result = await manager.arescue(
             refused.session_id,
             original.argument("input"),
@@ -192,7 +203,7 @@ async def _reread(manager: CompactManager, refused: Prepared, original: ModelCal
     The account may be another one by now, or the provider's keys; the history is all there.
     """
     _log.warning("the provider cannot read its own compaction any more; the call does without")
-    with _current(refused.place):
+    with _current(refused.place), _shown_to_sdk(manager):
         result = await manager.apreflight(
             refused.session_id,
             original.argument("input"),
@@ -267,12 +278,13 @@ def before_model_call(
             agent=agent.name,
             conversation=session_id,
         )
-        result = await manager.apreflight(
-            session_id or _conversation(given.input),
-            given.input,
-            call=context,
-            on_insufficient=manager.config.on_insufficient_budget,
-        )
+        with _shown_to_sdk(manager):
+            result = await manager.apreflight(
+                session_id or _conversation(given.input),
+                given.input,
+                call=context,
+                on_insufficient=manager.config.on_insufficient_budget,
+            )
         return replace(given, input=result.messages)
 
     return compacted

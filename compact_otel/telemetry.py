@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
@@ -131,7 +131,35 @@ def serves_compacted() -> bool:
     return _compacted.get()
 
 
+class Beside(Protocol):
+    """A span of somebody else's tracing that tells the same as ours."""
+
+    def tell(self, event: events.Event) -> None:
+        """Hear of an event."""
+
+    def end(self, outcome: Outcome | None = None) -> None:
+        """Hear how it ended, None if without an outcome; the first time counts."""
+
+
+_beside: ContextVar[Callable[[], Beside] | None] = ContextVar("compact_otel_beside", default=None)
+
+
+@contextmanager
+def shown_beside(make: Callable[[], Beside]) -> Iterator[None]:
+    """Let decisions inside be told to somebody else's tracing, too.
+
+    Args:
+        make: Makes what hears of one decision.
+    """
+    token = _beside.set(make)
+    try:
+        yield
+    finally:
+        _put_back(_beside, token)
+
+
 _WHO = "the span"
+_OTHERS = "the tracing beside the span"
 
 
 class CompactSpan:
@@ -141,12 +169,16 @@ class CompactSpan:
         span: The span.
         patience: Calls it; its processors may fail or hang.
         outlets: Where events go.
+        beside: Hears the same, None if nobody does.
 
     Attributes:
         is_recording: Whether anybody will see what is on the span.
     """
 
-    def __init__(self, span: Span, patience: Patience, outlets: Outlets) -> None:
+    def __init__(
+        self, span: Span, patience: Patience, outlets: Outlets, beside: Beside | None = None
+    ) -> None:
+        self._beside = beside
         self._span = span
         self._patience = patience
         self._outlets = outlets
@@ -165,6 +197,8 @@ class CompactSpan:
         self._patience.call(_WHO, self._span.end)
         if self._before is not None:
             context.detach(self._before)
+        if self._beside is not None:
+            self._patience.call(_OTHERS, self._beside.end)
 
     def tell(self, event: events.Event, when: float | None = None) -> None:
         """Record an event, and those of its facts that belong on the span.
@@ -173,6 +207,8 @@ class CompactSpan:
             event: The event.
             when: Seconds since the epoch, None for now.
         """
+        if self._beside is not None:
+            self._patience.call(_OTHERS, partial(self._beside.tell, event.bare()))
         log, capture = self._outlets.log, self._outlets.capture
         if log is None and not self.is_recording:
             return
@@ -222,6 +258,8 @@ class CompactSpan:
             outcome: How.
             replayed: The earlier compaction whose summary the call carries, if it does.
         """
+        if self._beside is not None:
+            self._patience.call(_OTHERS, partial(self._beside.end, outcome))
         if self.is_recording:
             self._patience.call(_WHO, partial(self._end, outcome, replayed))
 
@@ -255,10 +293,17 @@ class LateSpan(CompactSpan):
         start: Starts the span, as of a time in nanoseconds since the epoch.
         patience: As in `CompactSpan`.
         outlets: As in `CompactSpan`.
+        beside: As in `CompactSpan`.
     """
 
-    def __init__(self, start: Callable[[int], Span], patience: Patience, outlets: Outlets) -> None:
-        super().__init__(trace.INVALID_SPAN, patience, outlets)
+    def __init__(
+        self,
+        start: Callable[[int], Span],
+        patience: Patience,
+        outlets: Outlets,
+        beside: Beside | None = None,
+    ) -> None:
+        super().__init__(trace.INVALID_SPAN, patience, outlets, beside)
         self._start = start
         self._began = time.time_ns()
         self._waiting: list[tuple[events.Event, float]] | None = []
@@ -390,12 +435,14 @@ class Telemetry:
         }
         outlets = self._outlets_of(call)
         start = partial(self._started, _without_none(known))
+        make = None if observed or trigger == "background" else _beside.get()
+        beside = None if make is None else self._patience.call(_OTHERS, make)
         if self._spans == "triggered" and trigger == "preflight":
-            told: CompactSpan = LateSpan(start, self._patience, outlets)
+            told: CompactSpan = LateSpan(start, self._patience, outlets, beside)
         else:
             started = self._patience.call(_WHO, start)
             span = trace.INVALID_SPAN if started is None else started
-            told = CompactSpan(span, self._patience, outlets)
+            told = CompactSpan(span, self._patience, outlets, beside)
             # By hand: context managers for this would cost more than the span.
             told.enter()
         # A summariser's own model calls are not the one that goes out compacted.

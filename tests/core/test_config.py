@@ -70,6 +70,7 @@ ENVIRONMENT = {
     "COMPACT_SPANS": ("triggered", lambda c: c.telemetry.spans, "triggered"),
     "COMPACT_EXPORTER": ("console", lambda c: c.telemetry.exporter, "console"),
     "COMPACT_AGENT_SPANS": ("off", lambda c: c.telemetry.agent_spans, "off"),
+    "COMPACT_CUSTOM_SPAN": ("yes", lambda c: c.telemetry.custom_span, True),
     "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
     "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
 }
@@ -178,6 +179,7 @@ PROBLEMS = {
     "need `telemetry.spans` to be one of always, triggered, got 'never'": {
         "telemetry": {"spans": "never"}
     },
+    "need true or false in `telemetry.custom_span`, got 'on'": {"telemetry": {"custom_span": "on"}},
     "`trigger_pc` is not a setting; did you mean `trigger_pct`?": {"trigger_pc": 1},
     "`modell` is not a setting; did you mean `model`?": {"modell": "x"},
     "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
@@ -230,7 +232,9 @@ PROBLEMS = {
         "trigger_pct": 0.7,
     },
     "need a TelemetryConfig in `telemetry`, got None; "
-    "a mapping with any of events, spans, exporter, agent_spans will do": {"telemetry": None},
+    "a mapping with any of events, spans, exporter, agent_spans, custom_span will do": {
+        "telemetry": None
+    },
     "need a StorageConfig in `storage`, got 'fs'; "
     "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
     "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
