@@ -32,6 +32,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 
 from compact_otel.forks import mutex
 from compact_otel.schema import SCHEMA_URL, SCOPE, SPAN
+from compact_otel.suppression import is_suppressed
 from compact_otel.version import __version__
 
 _log = logging.getLogger("compact_otel")
@@ -83,7 +84,7 @@ class AgentSpans:
     def on_trace_start(self, sdk_trace: Any) -> None:
         """Begin the span of a workflow."""
         with _harmless():
-            if not self._is_wanted():
+            if not self._is_wanted() or is_suppressed():
                 return
             attributes = {
                 "gen_ai.operation.name": "invoke_workflow",
@@ -107,7 +108,7 @@ class AgentSpans:
         """Begin a span below that of its parent, and make it current."""
         with _harmless():
             parent = self._open.get(sdk_span.parent_id or sdk_span.trace_id)
-            if parent is None:
+            if parent is None or is_suppressed():
                 return
             before, data = otel.get_current(), sdk_span.span_data
             if data.type == "custom" and data.name == SPAN:

@@ -21,6 +21,7 @@ from compact_otel.deferral import Deferred, Labels, deferred, is_sampled
 from compact_otel.forks import LOADING_S, mutex
 from compact_otel.patience import Patience
 from compact_otel.schema import ERROR_TYPE, METRICS, OUTCOME, SCHEMA_URL, SCOPE
+from compact_otel.suppression import is_suppressed
 from compact_otel.version import __version__
 
 if TYPE_CHECKING:  # loaded with the first call, which takes its time anyway
@@ -61,10 +62,14 @@ class Meters:
 
     def recalled(self, event: events.Recall) -> None:
         """Count that an agent looked something up."""
+        if is_suppressed():
+            return
         self.call(lambda: self.instruments.recalls.add(1, {"compact.recall.result": event.result}))
 
     def rescued(self, result: RescueResult, model: str | None) -> None:
         """Count what became of a call that the provider had refused as too large."""
+        if is_suppressed():
+            return
         told = _without_none({"compact.rescue.result": result, _MODEL: model})
         self.call(lambda: self.instruments.rescues.add(1, told))
 

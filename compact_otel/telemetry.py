@@ -33,6 +33,7 @@ from compact_otel.schema import (
     SPAN_ATTRIBUTES,
     severity_of,
 )
+from compact_otel.suppression import is_suppressed
 from compact_otel.version import __version__
 
 if TYPE_CHECKING:  # loaded where log records are asked for
@@ -99,6 +100,8 @@ class Outlets:
     capture: Capture = NO_CONTENT
     call: Mapping[str, AttributeValue] = field(default_factory=dict)
 
+
+_SILENT = Outlets(on_spans=False)
 
 _outlets: ContextVar[Outlets] = ContextVar("compact_otel_outlets", default=Outlets())  # noqa: B039 - frozen
 
@@ -392,10 +395,11 @@ class Telemetry:
             content: As `content` of a `CallContext`.
         """
         call = CallContext(conversation=conversation, content=content)
-        return CompactSpan(trace.get_current_span(), self._patience, self._outlets_of(call))
+        span = trace.INVALID_SPAN if is_suppressed() else trace.get_current_span()
+        return CompactSpan(span, self._patience, self._outlets_of(call))
 
     def _outlets_of(self, call: CallContext) -> Outlets:
-        outlets = self._outlets
+        outlets = _SILENT if is_suppressed() else self._outlets
         if outlets.capture and not call.content:
             outlets = replace(outlets, capture=NO_CONTENT)
         if outlets.log is None:
@@ -421,6 +425,9 @@ class Telemetry:
     ) -> Iterator[CompactSpan]:
         """Open the span of one decision, below whatever span is current.
 
+        Where instrumentation is suppressed there is none, and no log record; what is done is done
+        all the same.
+
         `compact.mode` stands on it only where it says `observe`: nothing that the span tells was
         done. The SDK's own record of exceptions is off: their texts may quote a conversation.
         """
@@ -437,8 +444,10 @@ class Telemetry:
         start = partial(self._started, _without_none(known))
         make = None if observed or trigger == "background" else _beside.get()
         beside = None if make is None else self._patience.call(_OTHERS, make)
-        if self._spans == "triggered" and trigger == "preflight":
-            told: CompactSpan = LateSpan(start, self._patience, outlets, beside)
+        if is_suppressed():
+            told = CompactSpan(trace.INVALID_SPAN, self._patience, outlets, beside)
+        elif self._spans == "triggered" and trigger == "preflight":
+            told = LateSpan(start, self._patience, outlets, beside)
         else:
             started = self._patience.call(_WHO, start)
             span = trace.INVALID_SPAN if started is None else started

@@ -45,6 +45,7 @@ from compact_otel.engine.telling import Telling, now
 from compact_otel.engine.workers import WORKERS
 from compact_otel.metering import Meters
 from compact_otel.patience import Patience
+from compact_otel.suppression import is_suppressed
 from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.windows import Windows
 
@@ -118,7 +119,7 @@ class Performance:
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
         self._meter = (
             None
-            if observed
+            if observed or is_suppressed()
             else shared.meters.of(job.scale.call.model, job.scale.policy.strategy, job.trigger)
         )
         self._began = time.perf_counter()

@@ -25,6 +25,7 @@ from compact_otel.model_names import understood
 from compact_otel.overflow import Overflow, overflow_in
 from compact_otel.patience import Patience
 from compact_otel.schema import ERROR_TYPE, SCHEMA, SCHEMA_URL, SCOPE
+from compact_otel.suppression import is_suppressed
 from compact_otel.telemetry import attributes_of, has_span_events
 from compact_otel.version import __version__
 
@@ -225,7 +226,8 @@ class Caller:
         start = partial(
             self._tracer.start_span, f"chat {model}", kind=SpanKind.CLIENT, attributes=attributes
         )
-        span = self._patience.call(_WHO, start) or trace.INVALID_SPAN
+        started = None if is_suppressed() else self._patience.call(_WHO, start)
+        span = started or trace.INVALID_SPAN
         told = Told(span, self._patience)
         with trace.use_span(
             span, end_on_exit=False, record_exception=False, set_status_on_exception=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -170,3 +171,14 @@ def test_where_events_are_log_records_the_spans_of_requests_have_none(mode, trac
         "span": (1, 0),
         "log": (0, 1),
     }[mode]
+
+
+def test_where_instrumentation_is_suppressed_a_summary_is_asked_for_and_no_span_tells_of_it(
+    tracing,
+):
+    with LocalOpenAI(in_turn(NOTE)) as server, suppress_instrumentation():
+        made = summarizer(server, tracer_provider=tracing.provider)
+        manager, _ = desk(made, tracer_provider=tracing.provider)
+        assert manager.preflight("s", errand()).outcome == "compacted"
+        assert len(server.requests) == 1
+    assert tracing.exporter.get_finished_spans() == ()
