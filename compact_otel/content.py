@@ -45,12 +45,13 @@ class Capture:
 
 
 NO_CONTENT = Capture()
-_CAPTURES = {
+CAPTURES = {
     "NO_CONTENT": NO_CONTENT,
     "SPAN_ONLY": Capture(on_spans=True),
     "EVENT_ONLY": Capture(in_logs=True),
     "SPAN_AND_EVENT": Capture(on_spans=True, in_logs=True),
 }
+"""What the variable may say."""
 
 
 def captured(environment: Mapping[str, str] | None = None) -> Capture:
@@ -63,13 +64,13 @@ def captured(environment: Mapping[str, str] | None = None) -> Capture:
         environment: None for that of the process.
     """
     given = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
-    asked = _CAPTURES.get(given.upper())
+    asked = CAPTURES.get(given.upper())
     if asked is None and given:
         with _complaining:
             is_new = given not in _complained
             _complained.add(given)
         if is_new:
-            valid = ", ".join(_CAPTURES)
+            valid = ", ".join(CAPTURES)
             _log.warning(
                 "need `%s` to be one of %s, got %r; no content goes out", VARIABLE, valid, given
             )

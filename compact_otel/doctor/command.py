@@ -24,6 +24,8 @@ CHECKS: tuple[Callable[[Surroundings], Iterable[Finding]], ...] = (
     package.summarizer,
     telemetry.switched_on,
     telemetry.destinations,
+    telemetry.told,
+    telemetry.content,
     telemetry.viewer,
     telemetry.agent_spans,
 )

@@ -6,13 +6,15 @@ without any telemetry; and its exporters wait long for who does not answer. Here
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import socket
 from collections.abc import Iterator
 from importlib.metadata import entry_points, packages_distributions
 from urllib.parse import urlsplit
 
-from compact_otel.config import CompactConfig
+from compact_otel import content as gate
+from compact_otel.config import CompactConfig, TelemetryConfig
 from compact_otel.core.errors import ConfigError
 from compact_otel.doctor.finding import Finding, Surroundings, warnings_of
 
@@ -82,6 +84,84 @@ def destinations(around: Surroundings) -> Iterator[Finding]:
         yield from _reached(around, protocol, endpoint, signals, wanted=wanted)
 
 
+def told(around: Surroundings) -> Iterator[Finding]:
+    """Look which calls have a span, and what events become; a wrong word is told by `settings`."""
+    said = _said()
+    if said is None:
+        return
+    calls = {
+        "always": "each model call has a span",
+        "triggered": "calls that are let through have no span (COMPACT_SPANS is triggered)",
+    }
+    become = {
+        "span": "its events are on it",
+        "log": "events are log records (COMPACT_EVENTS is log)",
+        "both": "events are on it and log records, too (COMPACT_EVENTS is both)",
+    }
+    yield Finding("events", "ok", f"{calls[said.spans]}; {become[said.events]}")
+    logs = around.words("OTEL_LOGS_EXPORTER") or _usual()
+    if said.events != "span" and logs in ((), ("none",)):
+        yield Finding(
+            "events",
+            "note",
+            f"COMPACT_EVENTS is {said.events}, and OTEL_LOGS_EXPORTER names nobody who takes log "
+            "records: without a logger provider of your own nobody sees them",
+            "Set OTEL_LOGS_EXPORTER to otlp or console, or COMPACT_EVENTS to span.",
+        )
+
+
+def content(around: Surroundings) -> Iterator[Finding]:
+    """Look whether words of a conversation go out."""
+    for name in around.environment:
+        if name != gate.VARIABLE and difflib.get_close_matches(name, [gate.VARIABLE], 1, 0.93):
+            text = f"nobody reads {name}: no content goes out because of it"
+            yield Finding("content", "problem", text, f"Did you mean {gate.VARIABLE}?")
+    given = around.environment.get(gate.VARIABLE, "").strip()
+    asked = gate.CAPTURES.get(given.upper())
+    if asked is None and given:
+        text = f"{gate.VARIABLE} is {given!r}, which is none of its values: no content goes out"
+        yield Finding("content", "problem", text, _way_out(given))
+        return
+    if not asked:
+        text = f"no content goes out: ids, names, counts ({gate.VARIABLE} is {given or 'not set'})"
+        yield Finding("content", "ok", text)
+        return
+    said = _said() or TelemetryConfig()
+    places = [
+        *(["events of spans"] if asked.on_spans and said.events != "log" else []),
+        *(["log records"] if asked.in_logs and said.events != "span" else []),
+    ]
+    shown = "; the Ariadne viewer shows what others tell of messages" if asked.on_spans else ""
+    if places:
+        what = "summaries, queries of the recall tool and texts of exceptions go out, redacted, on"
+        text = f"{gate.VARIABLE} is {given}: {what} {' and '.join(places)}{shown}"
+        yield Finding("content", "note", text, "Unset it to keep them in.")
+    else:
+        text = f"{gate.VARIABLE} is {given}, and COMPACT_EVENTS is {said.events}: no content of "
+        remedy = "Set it to SPAN_AND_EVENT, or COMPACT_EVENTS to both, if it is to."
+        yield Finding("content", "note", f"{text}ours goes out{shown}", remedy)
+
+
+def _way_out(given: str) -> str:
+    """Return what to do about a value of the gate that is none."""
+    near = difflib.get_close_matches(given.upper().replace("-", "_"), gate.CAPTURES, 1, 0.7)
+    if near:
+        return f"Did you mean {near[0]}?"
+    return (
+        "Set it to SPAN_ONLY (events of spans), EVENT_ONLY (log records) or SPAN_AND_EVENT; "
+        "NO_CONTENT or unset: no content."
+    )
+
+
+def _said() -> TelemetryConfig | None:
+    """Return the settings; None where they make no sense, which `settings` has told."""
+    with warnings_of(_NAME):
+        try:
+            return CompactConfig.load().telemetry
+        except ConfigError:
+            return None
+
+
 def viewer(around: Surroundings) -> Iterator[Finding]:
     """Look whether the Ariadne viewer is there, if it is to be."""
     asked = "ariadne" in around.words("OTEL_TRACES_EXPORTER")
@@ -112,11 +192,10 @@ def viewer(around: Surroundings) -> Iterator[Finding]:
 
 def agent_spans(_: Surroundings) -> Iterator[Finding]:
     """Look who makes spans of agents, turns and tools."""
-    with warnings_of(_NAME):
-        try:
-            wanted = CompactConfig.load().telemetry.agent_spans
-        except ConfigError:
-            return
+    said = _said()
+    if said is None:
+        return
+    wanted = said.agent_spans
     installed = packages_distributions()
     others = [name for name in _BRIDGES if _is_importable(name) and name.split(".")[0] in installed]
     if others and wanted == "on":

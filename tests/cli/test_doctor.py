@@ -13,6 +13,7 @@ from compact_otel.cli import main
 from compact_otel.doctor import command
 from tests.exporters.ariadne_server import AriadneServer
 
+GATE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 CALM = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
@@ -99,6 +100,26 @@ SLIPS = {
         {"COMPACT_SUMMARIZER_MODEL": "gpt-4o-mini", "OPENAI_API_KEY": ""},
         ("gpt-4o-mini", "OPENAI_API_KEY is not set", "unset COMPACT_SUMMARIZER_MODEL"),
     ),
+    "misspelt events": (
+        {"COMPACT_EVENTS": "logs"},
+        ("COMPACT_EVENTS", "span, log, both", "'logs'", "counts as span", "Correct it, or unset"),
+    ),
+    "misspelt spans": (
+        {"COMPACT_SPANS": "trigger"},
+        ("COMPACT_SPANS", "always, triggered", "'trigger'", "counts as always"),
+    ),
+    "the content gate of earlier days": (
+        {GATE: "true"},
+        (GATE, "'true'", "no content goes out", "SPAN_ONLY (events of spans)"),
+    ),
+    "a misspelt value of the content gate": (
+        {GATE: "span-olny"},
+        (GATE, "'span-olny'", "no content goes out", "Did you mean SPAN_ONLY?"),
+    ),
+    "a misspelt content gate": (
+        {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGES_CONTENT": "SPAN_ONLY"},
+        ("nobody reads", "CAPTURE_MESSAGES_CONTENT", f"Did you mean {GATE}?"),
+    ),
     "an archive that cannot be written": (
         {"COMPACT_STORAGE_PATH": "/proc/archive"},
         ("nothing can be written to /proc/archive", "COMPACT_STORAGE_PATH"),
@@ -156,12 +177,36 @@ def test_it_asks_the_viewer_how_it_is(doctor, nobody):
         ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "x, compact_otel"}, "it is not switched on"),
         ({"COMPACT_STORAGE_ADAPTER": "none"}, "cannot be read again"),
         ({"COMPACT_AGENT_SPANS": "off"}, "not shown below the agent"),
+        ({"COMPACT_EVENTS": "log"}, "nobody who takes log records"),
+        ({GATE: "span_only"}, "go out, redacted, on events of spans; the Ariadne viewer"),
+        ({GATE: "EVENT_ONLY", "COMPACT_EVENTS": "both"}, "go out, redacted, on log records "),
+        (
+            {GATE: "SPAN_AND_EVENT", "COMPACT_EVENTS": "both"},
+            "on events of spans and log records",
+        ),
+        ({GATE: "EVENT_ONLY"}, "COMPACT_EVENTS is span: no content of ours goes out"),
     ],
 )
 def test_what_may_be_meant_is_a_note_and_no_problem(environment, words, doctor):
     code, found = doctor(**environment)
     assert (code, found["problem"]) == (0, [])
     assert any(words in text for text in found["note"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "each model call has a span; its events are on it"),
+        ({"COMPACT_SPANS": "triggered"}, "calls that are let through have no span"),
+        ({"COMPACT_EVENTS": "both", "OTEL_LOGS_EXPORTER": "console"}, "log records, too"),
+        ({}, "no content goes out: ids, names, counts"),
+        ({GATE: "NO_CONTENT"}, "is NO_CONTENT"),
+    ],
+)
+def test_what_is_told_and_what_is_not_is_said_where_all_is_well(environment, words, doctor):
+    code, found = doctor(**environment)
+    assert (code, found["problem"]) == (0, [])
+    assert any(words in text for text in found["ok"])
 
 
 def test_a_check_that_fails_does_not_hide_the_others(doctor, monkeypatch):
