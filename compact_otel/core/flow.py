@@ -95,7 +95,10 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     yield seen
     if (counted := job.memory.compacted_usage) is not None:
         yield measured(*counted, job.price())
-    yield decision
+    # One that a plan may overrule is told with the plan: a call has one decision.
+    held = [decision] if _may_pay_too_late(job, state) else []
+    if not held:
+        yield decision
     unchanged = FlowResult(
         view=state.view,
         history=job.memory.remembered(counted=state.counted, expected=state.total),
@@ -108,8 +111,9 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     if decision.decision == "skip":
         return unchanged
     try:
-        return (yield from _compacted(job, state, unchanged))
+        return (yield from _compacted(job, state, unchanged, held))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
+        yield from _released(held)
         yield failure("assemble", error, "passthrough")
         return replace(unchanged, outcome="error", error=error)
 
@@ -237,16 +241,23 @@ def _newest(job: Job) -> Generator[Effect, Any, View]:
     return (yield from _loaded(job, LoadCheckpoints(anew=True)))
 
 
+def _released(held: list[events.TriggerDecision]) -> Generator[Effect, Any, None]:
+    """Tell a decision that was held back, once."""
+    while held:
+        yield held.pop()
+
+
 def _compacted(
-    job: Job, state: Measured, unchanged: FlowResult
+    job: Job, state: Measured, unchanged: FlowResult, held: list[events.TriggerDecision]
 ) -> Generator[Effect, Any, FlowResult]:
     """Carry out a compaction that was decided on, with what was prepared for it if that fits."""
     done = ready(job, state) if job.trigger == "preflight" else None
     prepared = done is not None
     if done is not None and done.made.created is not None:
+        yield from _released(held)
         yield done.made.created
     else:
-        found = yield from _worked_out(job, state, unchanged)
+        found = yield from _worked_out(job, state, unchanged, held)
         if isinstance(found, FlowResult):
             return found
         done = found
@@ -265,20 +276,24 @@ def _compacted(
 
 
 def _worked_out(
-    job: Job, state: Measured, unchanged: FlowResult
+    job: Job, state: Measured, unchanged: FlowResult, held: list[events.TriggerDecision]
 ) -> Generator[Effect, Any, Compaction | FlowResult]:
     """Return a compaction, or how it ends without one."""
-    lean = yield from _lean(state)
-    try:
-        way = yield from _cheapest(job, state, lean)
-    except InsufficientBudget as error:
-        yield failure("decide", error, job.on_insufficient)
-        return replace(unchanged, outcome="error", error=error)
+    told: list[Effect] = []
+    way, problem = _found(_way(job, state), told)
+    late = way is not None and _pays_too_late(job, state, way)
+    if late:
+        held[:] = [replace(held[0], decision="skip", reason="break_even_too_far")]
+    yield from _released(held)
+    yield from told
+    if isinstance(problem, InsufficientBudget):
+        yield failure("decide", problem, job.on_insufficient)
+        return replace(unchanged, outcome="error", error=problem)
+    if problem is not None:
+        raise problem
     if way is None:
         return replace(unchanged, outcome="noop")
-    if _pays_too_late(job, state, way):
-        skipped = state.decision(job.trigger)
-        yield replace(skipped, decision="skip", reason="break_even_too_far")
+    if late:
         return unchanged
     if isinstance(way, Compaction):
         return way
@@ -289,6 +304,24 @@ def _worked_out(
         short = isinstance(error, InsufficientBudget)
         yield failure("verify", error, job.on_insufficient if short else "passthrough")
         return replace(unchanged, outcome="error", error=error)
+
+
+def _way(job: Job, state: Measured) -> Generator[Effect, Any, Compaction | Planned | None]:
+    """Return what is to be done, as `_cheapest` does; meanwhile it is only told of what fails."""
+    return (yield from _cheapest(job, state, (yield from _lean(state))))
+
+
+def _found(
+    steps: Generator[Effect, Any, T], told: list[Effect]
+) -> tuple[T | None, Exception | None]:
+    """Carry out steps that only tell, and keep that; return what they give, and what they raise."""
+    while True:
+        try:
+            told.append(next(steps))
+        except StopIteration as stop:
+            return stop.value, None
+        except Exception as error:  # noqa: BLE001 - raised again, behind what was told
+            return None, error
 
 
 def _lean(state: Measured) -> Generator[Effect, Any, Measured]:
@@ -368,12 +401,18 @@ def _fitting(
     return cramped
 
 
+def _may_pay_too_late(job: Job, state: Measured) -> bool:
+    """Say whether a call that is due may be left alone, for the sake of the prompt cache."""
+    gated = job.scale.policy.max_break_even_calls and job.trigger == "preflight"
+    return bool(gated and _is_due(job, state) and state.total < state.limits.budget)
+
+
 def _pays_too_late(job: Job, state: Measured, way: Compaction | Planned) -> bool:
-    """Say whether a call that still fits is better left alone, for the sake of the prompt cache."""
-    most = job.scale.policy.max_break_even_calls
-    if not most or job.trigger != "preflight" or state.total >= state.limits.budget:
+    """Say whether a call that still fits is better left alone."""
+    if not _may_pay_too_late(job, state):
         return False
     effect = cache_effect(job, state, way.view, way.tokens)
+    most = job.scale.policy.max_break_even_calls
     return effect.break_even_calls is None or effect.break_even_calls > most
 
 

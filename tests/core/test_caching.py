@@ -3,7 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from compact_otel.core import flow
 from compact_otel.core.caching import expected, measured
 from compact_otel.core.types import Price, Usage
 from compact_otel.prices import TABLE, price_of
@@ -91,9 +94,11 @@ def test_a_count_for_another_history_is_not_believed():
     assert only["compact.cache.phase"] == "expected"
 
 
-def gated(calls, window=1_300):
+def gated(calls, window=1_300, **options):
     # 1,121 tokens: over the trigger at 85 %, under the budget.
-    made = manager(window, max_break_even_calls=calls, hard_cap_buffer=100, soft_trigger_pct=0)
+    made = manager(
+        window, max_break_even_calls=calls, hard_cap_buffer=100, soft_trigger_pct=0, **options
+    )
     counted(made, talk(9), 512)
     return made
 
@@ -103,6 +108,48 @@ def gated(calls, window=1_300):
 )
 def test_a_call_that_fits_is_left_alone_where_compacting_pays_too_late(calls, outcome):
     assert gated(calls).preflight("s", talk(12)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("calls", "decision", "reason"),
+    [(1_000, "compact", "trigger_reached"), (1, "skip", "break_even_too_far")],
+)
+def test_a_call_has_one_decision_and_it_is_what_was_done(calls, decision, reason):
+    exporter, reader = Exporter(), InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    made = gated(calls, exporters=[exporter], meter_provider=provider)
+    made.preflight("s", talk(12))
+    _, told = exporter.named("trigger_decision")
+    assert (told["compact.trigger.decision"], told["compact.trigger.reason"]) == (decision, reason)
+    counted = {
+        point.attributes["compact.trigger.reason"]: point.value
+        for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+        if metric.name == "compact.decisions"
+        for point in metric.data.data_points
+    }
+    assert counted == {"below_trigger": 1, reason: 1}
+    provider.shutdown()
+
+
+def test_what_fails_while_a_compaction_is_planned_is_told_behind_the_decision(monkeypatch):
+    def fails(*_):
+        raise ValueError
+
+    monkeypatch.setattr(flow, "without_superseded", fails)
+    exporter = Exporter()
+    gated(1_000, exporters=[exporter]).preflight("s", talk(12))
+    assert exporter.names[2:5] == ["token_estimate", "trigger_decision", "error"]
+    assert exporter.names[2:].count("trigger_decision") == 1
+
+
+def test_a_fault_of_ours_while_it_is_planned_does_not_hide_the_decision(monkeypatch):
+    def fails(*_, **__):
+        raise ValueError
+
+    monkeypatch.setattr(flow, "planned", fails)
+    exporter = Exporter()
+    assert gated(1_000, exporters=[exporter]).preflight("s", talk(12)).outcome == "error"
+    assert exporter.names[2:] == ["token_estimate", "trigger_decision", "error"]
 
 
 def test_a_call_that_does_not_fit_is_compacted_whatever_it_costs():

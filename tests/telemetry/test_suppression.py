@@ -51,7 +51,11 @@ async def test_calls_are_compacted_inside_and_told_of_again_afterwards(signals):
     assert signals.metrics
 
 
-@pytest.mark.parametrize("key", [context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"])
+@pytest.mark.parametrize(
+    "key",
+    [context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"],
+    ids=["of the SDK", "of earlier days"],
+)
 async def test_either_of_the_two_keys_will_do(key, signals):
     token = context.attach(context.set_value(key, True))
     assert not is_instrumentation_enabled()
