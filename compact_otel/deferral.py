@@ -23,8 +23,6 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from opentelemetry import context as otel
 from opentelemetry import trace
 
-from compact_otel.forks import mutex
-
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
@@ -43,7 +41,6 @@ _HOOK = "compact.collection"
 # Not empty, or the current context would be taken: perhaps that of whoever scrapes.
 _NOWHERE = trace.set_span_in_context(trace.INVALID_SPAN, otel.Context())
 
-_knowing = mutex()
 _known: WeakKeyDictionary[Any, ReferenceType[Deferred]] = WeakKeyDictionary()
 
 
@@ -106,12 +103,14 @@ def _taken(waiting: deque[Any]) -> Iterable[Any]:
 def deferred(meter: Meter) -> Deferred:
     """Return what holds the records of a meter until they are collected.
 
+    Not for two threads at once.
+
     Args:
         meter: Of any provider. One of the SDK has an instrument once, with the callbacks of the
             first who asked; so who asks later shares with the first.
     """
     made = Deferred()
-    with suppress(Exception), _knowing:  # another implementation of the API may not know these
+    with suppress(Exception):  # another implementation of the API may not know these
         hook = meter.create_observable_gauge(_HOOK, [made.collected])
         shared = _known.get(hook)
         found = None if shared is None else shared()
