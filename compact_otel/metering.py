@@ -60,6 +60,11 @@ class Meters:
         """
         return CallMeter(self, model, strategy, trigger)
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nobody will ever read a record, as far as is known before the first one."""
+        return self._made is not None and self._made.is_off
+
     def recalled(self, event: events.Recall) -> None:
         """Count that an agent looked something up."""
         if is_suppressed():
@@ -224,6 +229,7 @@ class _Instruments:
     recalls: Counter
     archive: Histogram
     waiting: Deferred
+    is_off: bool
 
 
 def _made(provider: MeterProvider | None) -> _Instruments:
@@ -260,4 +266,5 @@ def _made(provider: MeterProvider | None) -> _Instruments:
         recalls=counter("compact.recalls"),
         archive=histogram("compact.archive.size"),
         waiting=deferred(meter),
+        is_off=isinstance(meter, metrics.NoOpMeter),
     )

@@ -119,7 +119,7 @@ class Performance:
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
         self._meter = (
             None
-            if observed or is_suppressed()
+            if observed or shared.meters.is_off or is_suppressed()
             else shared.meters.of(job.scale.call.model, job.scale.policy.strategy, job.trigger)
         )
         self._began = time.perf_counter()

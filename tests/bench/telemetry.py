@@ -111,16 +111,13 @@ class Silent:
     """Stands in for telemetry and meters, and for what they make: does nothing at all."""
 
     is_recording = False
+    is_off = True
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return self._none
+    def tell(self, *_: Any) -> None:
+        """Do nothing, of an event."""
 
-    def _none(self, *_: Any, **__: Any) -> None:
-        return None
-
-    def of(self, *_: Any) -> Silent:
-        """Return what records one call."""
-        return self
+    def end(self, *_: Any) -> None:
+        """Do nothing, of the end."""
 
     def span(self, *_: Any, **__: Any) -> AbstractContextManager[Silent]:
         """Return the span of one call."""

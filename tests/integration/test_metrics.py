@@ -2,6 +2,7 @@
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.metrics import NoOpCounter, NoOpHistogram, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -152,3 +153,13 @@ def test_metrics_do_not_need_a_recording_span(meters):
     with trace.use_span(trace.NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)):
         CompactManager(meter_provider=meters[0], estimator=Estimator()).preflight("s", talk(2))
     assert meters[1]()["compact.decisions"]
+
+
+def test_where_nobody_can_ever_read_metrics_nothing_is_recorded_after_the_first(monkeypatch):
+    made = manager(10_000, meter_provider=NoOpMeterProvider())
+    made.preflight("s", talk(2), call=CALL)
+    recorded = []
+    monkeypatch.setattr(NoOpCounter, "add", lambda *_, **__: recorded.append("add"))
+    monkeypatch.setattr(NoOpHistogram, "record", lambda *_, **__: recorded.append("record"))
+    assert made.preflight("s", talk(2), call=CALL).outcome == "skipped"
+    assert recorded == []
