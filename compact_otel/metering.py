@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from compact_otel.core import events
 from compact_otel.core.types import Outcome, TriggerType
@@ -67,28 +67,31 @@ class Meters:
 
     def recalled(self, event: events.Recall) -> None:
         """Count that an agent looked something up."""
-        if is_suppressed():
-            return
-        self.call(lambda: self.instruments.recalls.add(1, {"compact.recall.result": event.result}))
+        made = None if is_suppressed() else self.instruments
+        if made is not None:
+            self.call(partial(made.recalls.add, 1, {"compact.recall.result": event.result}))
 
     def rescued(self, result: RescueResult, model: str | None) -> None:
         """Count what became of a call that the provider had refused as too large."""
-        if is_suppressed():
-            return
-        told = _without_none({"compact.rescue.result": result, _MODEL: model})
-        self.call(lambda: self.instruments.rescues.add(1, told))
+        made = None if is_suppressed() else self.instruments
+        if made is not None:
+            told = _without_none({"compact.rescue.result": result, _MODEL: model})
+            self.call(partial(made.rescues.add, 1, told))
 
     def call(self, record: Callable[[], None]) -> None:
         """Record something; whatever goes wrong costs the record only."""
         self._patience.call(_WHO, record)
 
     @property
-    def instruments(self) -> _Instruments:
-        """The instruments, made with the first record."""
+    def instruments(self) -> _Instruments | None:
+        """The instruments, made with the first call that is looked at; None if that fails."""
         if self._made is None:
-            with _loading:
-                self._made = _made(self._provider) if self._made is None else self._made
+            self.call(self._make)
         return self._made
+
+    def _make(self) -> None:
+        with _loading:
+            self._made = _made(self._provider) if self._made is None else self._made
 
 
 class CallMeter:
@@ -104,7 +107,9 @@ class CallMeter:
     def __init__(
         self, meters: Meters, model: str | None, strategy: str, trigger: TriggerType
     ) -> None:
-        self._meters = meters
+        self._made = meters.instruments
+        self._call = meters.call
+        self._is_sampled = is_sampled()
         self._model = {} if model is None else {_MODEL: model}
         self._strategy = {_STRATEGY: strategy}
         self._trigger = trigger
@@ -116,10 +121,16 @@ class CallMeter:
         record = _RECORDERS.get(type(event))
         # A summary that is made ahead is looked at once more when it is due.
         if record is not None and (self._trigger != "background" or record in _ONCE):
-            self._meters.call(partial(self._record, record, event))
+            self._protected(record, event)
 
-    def _record(self, record: Callable[..., None], event: events.Event) -> None:
-        record(self, self._meters.instruments, event)
+    def _protected(self, record: Callable[..., None], *given: Any) -> None:
+        """Record something; what is not ours is protected where it is called."""
+        if self._made is None:
+            return
+        try:
+            record(self, self._made, *given)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop a call
+            self._call(partial(_raise, error))
 
     def ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
         """Record how the call came out.
@@ -129,26 +140,28 @@ class CallMeter:
             removed: Tokens that it is smaller by.
             seconds: How long it took.
         """
-        self._meters.call(partial(self._ended, outcome, removed, seconds))
+        # A span that was made late is current by now.
+        self._is_sampled = self._is_sampled or is_sampled()
+        self._protected(CallMeter._ended, outcome, removed, seconds)
 
-    def _ended(self, outcome: Outcome, removed: int, seconds: float) -> None:
-        made, known = self._meters.instruments, {OUTCOME: outcome}
+    def _ended(self, made: _Instruments, outcome: Outcome, removed: int, seconds: float) -> None:
+        known = {OUTCOME: outcome}
         told = {**known, "compact.trigger.type": self._trigger, **self._model}
         if outcome in ("error", "fallback") and self._error is not None:
             told[ERROR_TYPE] = self._error
-        self._measure(made.operation, seconds, told)
+        self._measure(made, made.operation, seconds, told)
         if outcome in ("compacted", "fallback"):
-            self._count(made.tokens_removed, max(0, removed), {**self._strategy, **known})
+            self._count(made, made.tokens_removed, max(0, removed), {**self._strategy, **known})
 
-    def _count(self, counter: Counter, amount: int, labels: Labels) -> None:
-        waiting, call = self._meters.instruments.waiting, self._meters.call
-        if is_sampled() or not waiting.add(counter, amount, labels, call):
-            counter.add(amount, labels)
+    def _count(self, made: _Instruments, counter: Counter, amount: int, labels: Labels) -> None:
+        if self._is_sampled or not made.waiting.add(counter, amount, labels, self._call):
+            self._call(partial(counter.add, amount, labels))
 
-    def _measure(self, histogram: Histogram, value: float, labels: Labels) -> None:
-        waiting, call = self._meters.instruments.waiting, self._meters.call
-        if is_sampled() or not waiting.record(histogram, value, labels, call):
-            histogram.record(value, labels)
+    def _measure(
+        self, made: _Instruments, histogram: Histogram, value: float, labels: Labels
+    ) -> None:
+        if self._is_sampled or not made.waiting.record(histogram, value, labels, self._call):
+            self._call(partial(histogram.record, value, labels))
 
     def _estimated(self, made: _Instruments, event: events.TokenEstimate) -> None:
         tokens = event.tokens_before if event.phase == "before" else event.tokens_after
@@ -156,28 +169,28 @@ class CallMeter:
             self._filled = event.utilization
         if tokens is not None:
             phase = {"compact.estimate.phase": event.phase, **self._model}
-            self._measure(made.context, tokens, phase)
+            self._measure(made, made.context, tokens, phase)
 
     def _decided(self, made: _Instruments, event: events.TriggerDecision) -> None:
         known = {"compact.trigger.decision": event.decision, **self._model}
         why = {"compact.trigger.type": event.trigger, "compact.trigger.reason": event.reason}
-        self._count(made.decisions, 1, {**known, **why})
+        self._count(made, made.decisions, 1, {**known, **why})
         if self._filled is not None:
-            self._measure(made.filled, self._filled, known)
+            self._measure(made, made.filled, self._filled, known)
 
     def _pruned(self, made: _Instruments, event: events.PrunedMessages) -> None:
-        self._count(made.pruned, event.pruned, self._strategy)
+        self._count(made, made.pruned, event.pruned, self._strategy)
 
     def _failed(self, made: _Instruments, event: events.Failure) -> None:
         if event.stage != "archive":  # an archive never shapes the result
             self._error = event.error_type
         known = {"compact.failure.stage": event.stage, "compact.failure.fallback": event.fallback}
-        self._count(made.failures, 1, {**known, ERROR_TYPE: event.error_type})
+        self._count(made, made.failures, 1, {**known, ERROR_TYPE: event.error_type})
 
     def _archived(self, made: _Instruments, event: events.Archival) -> None:
         if event.size is not None:
             adapter = {"compact.archive.adapter": event.adapter}
-            self._measure(made.archive, event.size, adapter)
+            self._measure(made, made.archive, event.size, adapter)
 
     def _summarized(self, made: _Instruments, created: events.SummaryCreated) -> None:
         if created.prepared:
@@ -188,13 +201,13 @@ class CallMeter:
         }
         asked = _without_none({**known, "compact.summary.model": created.model})
         if created.duration is not None:
-            self._measure(made.duration, created.duration, asked)
+            self._measure(made, made.duration, created.duration, asked)
         if created.prompt_tokens is not None:
-            self._count(made.prompt_tokens, created.prompt_tokens, asked)
+            self._count(made, made.prompt_tokens, created.prompt_tokens, asked)
         if created.completion_tokens is not None:
-            self._count(made.completion_tokens, created.completion_tokens, asked)
+            self._count(made, made.completion_tokens, created.completion_tokens, asked)
         if created.facts_found and created.facts_kept is not None:
-            self._measure(made.coverage, created.facts_kept / created.facts_found, known)
+            self._measure(made, made.coverage, created.facts_kept / created.facts_found, known)
 
 
 _RECORDERS: Mapping[type[events.Event], Callable[..., None]] = {
@@ -206,6 +219,10 @@ _RECORDERS: Mapping[type[events.Event], Callable[..., None]] = {
     events.SummaryCreated: CallMeter._summarized,  # noqa: SLF001
 }
 _ONCE = frozenset(_RECORDERS[kind] for kind in (events.Failure, events.SummaryCreated))
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _without_none(attributes: Mapping[str, str | None]) -> dict[str, str]:
