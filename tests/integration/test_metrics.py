@@ -7,8 +7,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import compact_otel
-from compact_otel import CompactManager
+from compact_otel import CompactManager, metering
 from compact_otel.adapters import MemoryStorage
+from compact_otel.core import events
 from compact_otel.core.types import CallContext
 from compact_otel.testing import LocalOpenAI
 from tests.histories import Estimator, Summarizer, manager, talk
@@ -163,3 +164,31 @@ def test_where_nobody_can_ever_read_metrics_nothing_is_recorded_after_the_first(
     monkeypatch.setattr(NoOpHistogram, "record", lambda *_, **__: recorded.append("record"))
     assert made.preflight("s", talk(2), call=CALL).outcome == "skipped"
     assert recorded == []
+
+
+@pytest.mark.parametrize("where", ["get_meter", "create_histogram", "record"])
+def test_a_meter_provider_that_fails_costs_its_metrics_and_a_line_in_the_log(where, caplog):
+    class Failing:
+        def __getattr__(self, name):
+            if name == where:
+                raise RuntimeError("CANARY")
+            return lambda *_, **__: Failing()
+
+    made = manager(900, meter_provider=Failing())
+    assert made.preflight("s", LONG, call=CALL).outcome == "compacted"
+    assert [record.getMessage() for record in caplog.records] == [
+        "a metric failed with RuntimeError; calls go on without it"
+    ]
+
+
+def test_a_fault_of_ours_costs_one_record(meters, monkeypatch, caplog):
+    def fails(*_):
+        raise KeyError("CANARY")
+
+    monkeypatch.setitem(metering._RECORDERS, events.TriggerDecision, fails)
+    made = counted(meters)
+    assert made.preflight("s", talk(2), call=CALL).outcome == "skipped"
+    assert [record.getMessage() for record in caplog.records] == [
+        "a metric failed with KeyError; calls go on without it"
+    ]
+    assert set(meters[1]()) == {"compact.context.tokens", "compact.operation.duration"}

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from opentelemetry import trace
 
+import compact_otel
 from tests.histories import Storage, Summarizer, manager, talk
 from tests.telemetry.runs import CALL, LONG, RUNS, compacted, skipped
+from tests.telemetry.test_marking import Traced, ask
 
 CHANCE = {"compact.summary.id", "compact.archive.id", "compact.summary.duration"}
 PRICED = {"compact.cost.lost", "compact.cost.saved", "compact.cache.break_even_calls"}
@@ -121,3 +123,27 @@ async def test_a_tracer_that_fails_costs_the_span_only(signals, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "the span failed with RuntimeError; calls go on without it"
     ]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_in_a_run_of_the_sdk_the_span_stands_below_the_caller_and_leaves_nothing_behind(
+    streamed, signals, caplog
+):
+    compact_otel.instrument(
+        max_context_tokens=1500,
+        hard_cap_buffer=0,
+        storage={"adapter": "none"},
+        summarizer=Summarizer(),
+        telemetry={"spans": "triggered", "agent_spans": "off"},
+        **signals.providers,
+    )
+    with signals.tracer().start_as_current_span("application") as application:
+        for history in (talk(2), talk(16), talk(2)):
+            await ask(Traced(signals.tracer()), history, streamed=streamed)
+        assert trace.get_current_span() is application
+    (span,) = signals.ours
+    assert span.attributes["compact.outcome"] == "compacted"
+    assert span.parent.span_id == application.get_span_context().span_id
+    models = [span for span in signals.spans if span.name == "model"]
+    assert {model.parent.span_id for model in models} == {span.parent.span_id}
+    assert caplog.records == []
