@@ -42,6 +42,10 @@ if sys.platform == "win32":
         os.close(descriptor)
         path.unlink()  # fails, and may, if somebody else has just opened it
 
+    def unlock(descriptor: int) -> None:
+        """Close what `locked` locked."""
+        os.close(descriptor)
+
     def _is_still(descriptor: int, path: Path) -> bool:  # noqa: ARG001 - as on other systems
         return True  # a file that is open cannot be removed here
 else:
@@ -55,8 +59,15 @@ else:
             with suppress(OSError):
                 if _is_still(descriptor, path):
                     path.unlink()
+        finally:
+            unlock(descriptor)
+
+    def unlock(descriptor: int) -> None:
+        """Close what `locked` locked."""
+        try:
             # A process just being forked may have a copy, so closing alone would not do.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            with suppress(OSError):  # nothing can be locked here
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
@@ -98,11 +109,29 @@ def hold(path: Path, opened: Callable[[Path], int]) -> object | None:
 
 
 def _is_locked(descriptor: int, path: Path) -> bool:
+    return _is_free(descriptor) and _is_still(descriptor, path)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Lock an opened file unless somebody else has; say whether that was done."""
     try:
         _lock(descriptor)
     except (BlockingIOError, PermissionError):  # some systems say EACCES for EAGAIN
         return False
-    return _is_still(descriptor, path)
+    return True
+
+
+def locked(descriptor: int) -> bool:
+    """Try once to lock an opened file until it is closed; True also where nothing can be locked.
+
+    For the moment of one write; `unlock` ends it.
+    """
+    try:
+        return _is_free(descriptor)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return True
+        raise
 
 
 def let_go(claim: object) -> None:

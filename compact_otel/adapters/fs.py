@@ -4,7 +4,8 @@
       user_123/
         transcript-pre-compact-001.jsonl   the history before the first compaction, an item a line
         summary-001.json                   what took its place, with its figures
-        events.jsonl                       what happened, an event a line
+        events.jsonl                       what happened, an event a line, chained (see `audit`)
+      events.seal                        the end of that chain
         checkpoints.jsonl                  a checkpoint a line; the last one of a key counts
       claim-0f3a....lock                 there while somebody compacts the conversation
 
@@ -13,7 +14,8 @@ Rules it keeps, for threads and processes alike:
 1. A file is there whole or not at all, and no transcript replaces another: it is written under a
    temporary name, which is also the claim to its number, and then renamed.
 2. A line is appended by one write. A line that a crash or a full disk tore is closed by the next
-   writer and passed over by readers.
+   writer and passed over by readers. Events are appended under a lock, for each is bound to the
+   one before it; where the file system knows none, two writers may break the chain.
 3. Only the owner may read: directories are 0700 and files 0600, whatever the umask.
 4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
@@ -39,7 +41,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compact_otel.adapters import claims
+from compact_otel.adapters import audit, claims
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -57,8 +59,12 @@ from compact_otel.redaction import Gate, Redactor, plain
 _log = logging.getLogger("compact_otel")
 
 _EVENTS = "events.jsonl"
+_SEAL = "events.seal"
 _CHECKPOINTS = "checkpoints.jsonl"
 _PAUSE_S = 0.05  # between two attempts to claim
+_ALONE_S, _GLANCE_S = 2.0, 0.002  # an event is appended in less than one of these looks
+_TAIL = 8192
+"""Bytes in which the last event is looked for first."""
 _SESSION = "session.json"  # only where the directory's name does not tell the session
 _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
 _NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
@@ -108,11 +114,14 @@ class FileStorage:
         Raises:
             StorageError: If it cannot be written; nothing is left behind then.
         """
-        data = b"".join(map(self._record, messages))
+        records = [plain(message) for message in messages]
+        data = b"".join(map(self._redacted, records))
         with self._writing(session_id, "transcript-pre-compact") as directory:
             step, descriptor, target = _claim_next(directory)
             _write_whole(descriptor, _temporary(target), target, data)
-        return self._receipt(target, step, len(data), len(messages))
+        receipt = self._receipt(target, step, len(data), len(messages))
+        self._audit(session_id, receipt, data, records)
+        return receipt
 
     def save_summary(
         self, session_id: str, step: int, summary: Mapping[str, Any]
@@ -122,12 +131,15 @@ class FileStorage:
         Raises:
             StorageError: If it cannot be written; an earlier one stays.
         """
-        data = self._record(summary)
+        record = plain(summary)
+        data = self._redacted(record)
         file_name = f"{summary_name(step)}.json"
         with self._writing(session_id, file_name) as directory:
             target = directory / file_name
             _replace(target, data)
-        return self._receipt(target, step, len(data), 1)
+        receipt = self._receipt(target, step, len(data), 1)
+        self._audit(session_id, receipt, data, [record])
+        return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
         """Append an event to the session's log.
@@ -135,9 +147,7 @@ class FileStorage:
         Raises:
             StorageError: If it cannot be written.
         """
-        line = self._record(event)
-        with self._writing(session_id, _EVENTS) as directory:
-            _append(directory / _EVENTS, line)
+        self._chain(session_id, self._gated(plain(event)))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Append a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -147,7 +157,17 @@ class FileStorage:
         """
         line = json_line(plain(checkpoint.as_dict()))
         with self._writing(session_id, _CHECKPOINTS) as directory:
-            _append(directory / _CHECKPOINTS, line)
+            target = directory / _CHECKPOINTS
+            _append(target, line)
+        receipt = ArchiveReceipt(
+            id=audit.checkpoint_id(checkpoint.key),
+            step=checkpoint.version,
+            location=str(target),
+            size=len(line),
+            messages=1,
+            redacted=False,
+        )
+        self._chain(session_id, audit.written(session_id, self.name, receipt, line, line))
 
     def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
         """Return the newest checkpoint of each key, oldest first; torn and foreign lines are not.
@@ -177,12 +197,45 @@ class FileStorage:
         return _parsed(self._read(session_id, file_name), f"`{file_name}`")
 
     def load_events(self, session_id: str) -> list[dict[str, Any]]:
-        """Return the session's events, oldest first; torn lines are left out.
+        """Return the events that were saved, oldest first; torn lines are left out.
 
         Raises:
             StorageError: If the file is there and cannot be read.
         """
-        return readable(self._lines(session_id, _EVENTS))
+        records = readable(self._lines(session_id, _EVENTS))
+        return [audit.bare(record) for record in records if not audit.is_audit(record)]
+
+    def load_audit(self, session_id: str) -> list[dict[str, Any]]:
+        """Return a record for each write to the session, oldest first (see `audit.written`).
+
+        Raises:
+            StorageError: If the file is there and cannot be read.
+        """
+        records = readable(self._lines(session_id, _EVENTS))
+        return [audit.bare(record) for record in records if audit.is_audit(record)]
+
+    def verify(self, session_id: str) -> list[audit.Fault]:
+        """Return what is not as it was written, by the chain of the session's events.
+
+        Raises:
+            StorageError: If something is there and cannot be read.
+        """
+        stored: dict[str, list[str]] = {}
+        for line in self._lines(session_id, _CHECKPOINTS):
+            for checkpoint in newest_checkpoints([line]):
+                digests = stored.setdefault(audit.checkpoint_id(checkpoint.key), [])
+                digests.append(audit.digest_of(line + b"\n"))
+        with self._reading(session_id) as directory:
+            try:
+                with os.scandir(directory) as entries:
+                    names = [entry.name for entry in entries if _NUMBERED.fullmatch(entry.name)]
+            except FileNotFoundError:
+                return []
+            for name in names:
+                ident = name.partition(".")[0]
+                stored[ident] = [audit.digest_of(_read(directory / name))]
+            sealed = _seal_in(directory)
+        return audit.faults(session_id, self._lines(session_id, _EVENTS), stored, sealed)
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -263,9 +316,26 @@ class FileStorage:
                 errno.errorcode.get(error.errno or 0, error.errno),
             )
 
-    def _record(self, value: Any) -> bytes:
-        data = plain(value)
-        return json_line(data if self._gate is None else self._gate.value(data))
+    def _gated(self, data: Any) -> Any:
+        return data if self._gate is None else self._gate.value(data)
+
+    def _redacted(self, data: Any) -> bytes:
+        return json_line(self._gated(data))
+
+    def _audit(
+        self, session_id: str, receipt: ArchiveReceipt, data: bytes, records: Sequence[Any]
+    ) -> None:
+        unredacted = b"".join(map(json_line, records)) if self._gate is not None else data
+        record = audit.written(session_id, self.name, receipt, data, unredacted)
+        self._chain(session_id, self._gated(record))
+
+    def _chain(self, session_id: str, record: Any) -> None:
+        """Append an event behind the last one."""
+        with self._writing(session_id, _EVENTS) as directory, _alone(directory / _EVENTS) as events:
+            last = _last_link(events) or audit.beginning(session_id)
+            line = audit.chained(record, last)
+            _append_to(events, line)
+            _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
 
     def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
@@ -437,17 +507,79 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a whole line by one write, so that lines of several writers do not mix."""
     descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
-        if os.lseek(descriptor, 0, os.SEEK_END):
-            os.lseek(descriptor, -1, os.SEEK_END)
-            if os.read(descriptor, 1) != b"\n":
-                line = b"\n" + line  # close what a crash tore, or it would take this line with it
-        if os.write(descriptor, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        _append_to(descriptor, line)
     finally:
         os.close(descriptor)
+
+
+def _append_to(descriptor: int, line: bytes) -> None:
+    """Append a whole line by one write, so that lines of several writers do not mix."""
+    if os.lseek(descriptor, 0, os.SEEK_END):
+        os.lseek(descriptor, -1, os.SEEK_END)
+        if os.read(descriptor, 1) != b"\n":
+            line = b"\n" + line  # close what a crash tore, or it would take this line with it
+    if os.write(descriptor, line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """Open a file for appending, alone among those who do so; anyway where nothing can be locked.
+
+    Raises:
+        OSError: ETIMEDOUT if somebody else does not let go of it.
+    """
+    descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
+        deadline = time.monotonic() + _ALONE_S
+        while not claims.locked(descriptor):
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            time.sleep(_GLANCE_S)
+        yield descriptor
+    finally:
+        claims.unlock(descriptor)
+
+
+def _last_link(events: int) -> audit.Link | None:
+    """Return the link of the last whole line of a file, None if there is none."""
+    end, length = os.lseek(events, 0, os.SEEK_END), _TAIL
+    while end:
+        begin = max(0, end - length)
+        os.lseek(events, begin, os.SEEK_SET)
+        lines = whole_lines(_read_from(events, end - begin))
+        for line in reversed(lines[1:] if begin else lines):
+            if link := audit.link_of(line):
+                return link
+        if not begin:
+            break
+        length *= 4
+    return None
+
+
+def _read_from(descriptor: int, size: int) -> bytes:
+    found = b""
+    while len(found) < size and (piece := os.read(descriptor, size - len(found))):
+        found += piece
+    return found
+
+
+def _seal(directory: Path, last: audit.Link) -> None:
+    """Note the end of the chain; in one write of always the same length."""
+    descriptor = _open(directory / _SEAL, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.write(descriptor, f"{last.sequence:020d} {last.digest}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def _seal_in(directory: Path) -> audit.Link | None:
+    with suppress(FileNotFoundError, ValueError):
+        sequence, digest = _read(directory / _SEAL).decode("ascii", "replace").split()
+        return audit.Link(int(sequence), digest)
+    return None
 
 
 def _read(path: Path) -> bytes:

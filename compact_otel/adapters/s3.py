@@ -4,14 +4,16 @@
       user_123/
         transcript-pre-compact-001.jsonl   the history before the first compaction, an item a line
         summary-001.json                   what took its place, with its figures
-        events/00000001.json               what happened, an object an event: S3 cannot append
+        events/00000001.json               what happened, an object an event: S3 cannot append;
+                                         chained (see `audit`)
         checkpoints/9f86d081884c7d65.json  the checkpoint of a key
 
 Rules it keeps, for any number of processes and machines:
 
 1. An object is there whole or not at all: S3 stores it with one request.
 2. No transcript and no event replaces another: its number belongs to whoever creates the object
-   (`If-None-Match: *`), everybody else takes the next one.
+   (`If-None-Match: *`), everybody else takes the next one. A request that was repeated because no
+   answer came finds its own object, and knows it by a token.
 3. A checkpoint is replaced by a newer version of itself only (`If-Match`): what somebody else has
    written since it was read is looked at first.
 4. Credentials come from boto3's default chain: a role of the machine, the container or the web
@@ -38,7 +40,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from compact_otel.adapters import audit
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -70,6 +74,8 @@ _TRIES = 50
 """Others that may take a number, or replace a checkpoint, at the same moment."""
 _REMEMBERED = 1024
 """Sessions whose last event is known."""
+_WRITE = "write"
+"""Metadata that tells one write from another."""
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "409", "412"})
 _MISSING = frozenset({"NoSuchKey", "404"})
 _CODES = {
@@ -136,7 +142,7 @@ class S3Storage:
         self._region, self._endpoint = region, endpoint
         self._given = client
         self._made: tuple[int, Any] | None = None
-        self._last_events: OrderedDict[str, int] = OrderedDict()
+        self._last_events: OrderedDict[str, audit.Link] = OrderedDict()
         self._making = mutex()
         self._gate = (redactor or Redactor()) if redact else None
 
@@ -148,13 +154,16 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written; nothing is left behind then.
         """
-        data = b"".join(map(self._record, messages))
+        records = [plain(message) for message in messages]
+        data = b"".join(map(self._redacted, records))
         folder = self._folder(session_id)
         with self._explained("write", folder):
             self._name_session(session_id, folder)
             last = max(self._numbers(folder, _NUMBERED), default=0)
             step, key = self._add(folder, last, "transcript-pre-compact-{:03d}.jsonl", data)
-        return self._receipt(transcript_name(step), key, step, len(data), len(messages))
+        receipt = self._receipt(transcript_name(step), key, step, len(data), len(messages))
+        self._audit(session_id, receipt, data, records)
+        return receipt
 
     def save_summary(
         self, session_id: str, step: int, summary: Mapping[str, Any]
@@ -164,13 +173,16 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written; an earlier one stays.
         """
-        data = self._record(summary)
+        record = plain(summary)
+        data = self._redacted(record)
         folder = self._folder(session_id)
         key = f"{folder}{summary_name(step)}.json"
         with self._explained("write", key):
             self._name_session(session_id, folder)
             self._put(key, data)
-        return self._receipt(summary_name(step), key, step, len(data), 1)
+        receipt = self._receipt(summary_name(step), key, step, len(data), 1)
+        self._audit(session_id, receipt, data, [record])
+        return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
         """Store an event behind all others of the session.
@@ -178,17 +190,7 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written.
         """
-        data = self._record(event)
-        folder = self._folder(session_id)
-        events = f"{folder}events/"
-        with self._explained("write", events):
-            self._name_session(session_id, folder)
-            with self._making:
-                last = self._last_events.pop(events, None)
-            if last is None or not self._put(f"{events}{last + 1:08d}.json", data, IfNoneMatch="*"):
-                last = max(self._numbers(events, _EVENT), default=0)
-                last = self._add(events, last, "{:08d}.json", data)[0] - 1
-        self._remember(events, last + 1)
+        self._chain(session_id, self._gated(plain(event)))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Store a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -198,20 +200,33 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written.
         """
-        record = {**plain(checkpoint.as_dict()), "saved_ns": time.time_ns()}
+        line = json_line({**plain(checkpoint.as_dict()), "saved_ns": time.time_ns()})
         folder = self._folder(session_id)
         digest = sha256(checkpoint.key.encode("utf-8", "surrogatepass")).hexdigest()
         key = f"{folder}checkpoints/{digest[:32]}.json"
         with self._explained("write", key):
             self._name_session(session_id, folder)
-            condition: dict[str, str] = {"IfNoneMatch": "*"}
-            for _ in range(_TRIES):
-                if self._put(key, json_line(record), **condition):
-                    return
-                body, condition = self._current(key)
-                stored = newest_checkpoints([body])
-                if any(one.version > checkpoint.version for one in stored):
-                    return
+            if not self._replaced(key, line, checkpoint):
+                return
+        receipt = ArchiveReceipt(
+            id=audit.checkpoint_id(checkpoint.key),
+            step=checkpoint.version,
+            location=f"s3://{self._bucket}/{key}",
+            size=len(line),
+            messages=1,
+            redacted=False,
+        )
+        self._chain(session_id, audit.written(session_id, self.name, receipt, line, line))
+
+    def _replaced(self, key: str, line: bytes, checkpoint: Checkpoint) -> bool:
+        """Store a checkpoint unless a newer version of it is there; say whether that was done."""
+        condition: dict[str, str] = {"IfNoneMatch": "*"}
+        for _ in range(_TRIES):
+            if self._put(key, line, **condition):
+                return True
+            body, condition = self._current(key)
+            if any(one.version > checkpoint.version for one in newest_checkpoints([body])):
+                return False
         raise StorageError(errno.EBUSY, f"`{key}` is replaced by others without a pause")
 
     def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
@@ -249,10 +264,44 @@ class S3Storage:
         Raises:
             StorageError: If they are there and cannot be read.
         """
+        records = readable(self._events(session_id))
+        return [audit.bare(record) for record in records if not audit.is_audit(record)]
+
+    def load_audit(self, session_id: str) -> list[dict[str, Any]]:
+        """Return a record for each write to the session, oldest first (see `audit.written`).
+
+        Raises:
+            StorageError: If they are there and cannot be read.
+        """
+        records = readable(self._events(session_id))
+        return [audit.bare(record) for record in records if audit.is_audit(record)]
+
+    def verify(self, session_id: str) -> list[audit.Fault]:
+        """Return what is not as it was written, by the chain of the session's events.
+
+        The last events may be missing without a trace: a bucket with versions keeps them.
+
+        Raises:
+            StorageError: If something is there and cannot be read.
+        """
+        folder = self._folder(session_id)
+        stored: dict[str, list[str]] = {}
+        with self._explained("read", folder):
+            for key, _ in self._listed(folder):
+                name = key.removeprefix(folder)
+                if _NUMBERED.fullmatch(name):
+                    stored[name.partition(".")[0]] = [audit.digest_of(self._get(key) or b"")]
+            for key, _ in self._listed(f"{folder}checkpoints/"):
+                line = self._get(key) or b""
+                for checkpoint in newest_checkpoints([line]):
+                    stored[audit.checkpoint_id(checkpoint.key)] = [audit.digest_of(line)]
+        lines = [line.rstrip(b"\n") for line in self._events(session_id)]
+        return audit.faults(session_id, lines, stored)
+
+    def _events(self, session_id: str) -> list[bytes]:
         folder = f"{self._folder(session_id)}events/"
         with self._explained("read", folder):
-            keys = sorted(key for key, _ in self._listed(folder))
-            return readable(self._get(key) or b"" for key in keys)
+            return [self._get(key) or b"" for key in sorted(key for key, _ in self._listed(folder))]
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -293,32 +342,67 @@ class S3Storage:
                 return number, key
         raise StorageError(errno.EBUSY, f"others take every number in `{folder}`")
 
-    def _remember(self, events: str, last: int) -> None:
-        """Remember which event is the last, so that the next one does not list them all."""
-        with self._making:
-            self._last_events[events] = last
+    def _chain(self, session_id: str, record: Any) -> None:
+        """Store an event behind the last one; who was faster is looked at, and bound to."""
+        folder = self._folder(session_id)
+        events = f"{folder}events/"
+        with self._explained("write", events):
+            self._name_session(session_id, folder)
+            with self._making:
+                last = self._last_events.pop(events, None)
+            for _ in range(_TRIES):
+                last = last or self._last_link(session_id, events)
+                line = audit.chained(record, last)
+                if self._put(f"{events}{last.sequence + 1:08d}.json", line, IfNoneMatch="*"):
+                    break
+                last = None
+            else:
+                raise StorageError(errno.EBUSY, f"others take every number in `{events}`")
+        with self._making:  # or the next one would have to list them all
+            self._last_events[events] = audit.Link(last.sequence + 1, audit.digest_of(line[:-1]))
             if len(self._last_events) > _REMEMBERED:
                 self._last_events.popitem(last=False)
+
+    def _last_link(self, session_id: str, events: str) -> audit.Link:
+        number = max(self._numbers(events, _EVENT), default=0)
+        if not number:
+            return audit.beginning(session_id)
+        line = (self._get(f"{events}{number:08d}.json") or b"").rstrip(b"\n")
+        return audit.Link(number, audit.digest_of(line))
 
     def _put(self, key: str, data: bytes, **condition: str) -> bool:
         """Store an object; return False if the condition does not hold."""
         from botocore.exceptions import ClientError
 
+        token = uuid4().hex
         try:
             self._client().put_object(
                 Bucket=self._bucket,
                 Key=key,
                 Body=data,
                 ContentType="application/x-ndjson" if key.endswith("l") else "application/json",
+                Metadata={_WRITE: token},
                 **self._encryption,
                 **condition,
             )
         except ClientError as error:
             # Somebody deleted what was to be replaced: it is looked at anew.
             if condition and _code(error) in _TAKEN | _MISSING:
-                return False
+                return self._holds(key, token)
             raise
         return True
+
+    def _holds(self, key: str, token: str) -> bool:
+        """Say whether an object is what was just written: boto3 asks again if no answer came."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self._client().head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return False
+            raise
+        return bool(found.get("Metadata", {}).get(_WRITE) == token)
 
     def _current(self, key: str) -> tuple[bytes, dict[str, str]]:
         """Return what an object holds, and the condition that it still does."""
@@ -384,9 +468,18 @@ class S3Storage:
                 self._made = (os.getpid(), _new_client(self._region, self._endpoint))
             return self._made[1]
 
-    def _record(self, value: Any) -> bytes:
-        data = plain(value)
-        return json_line(data if self._gate is None else self._gate.value(data))
+    def _gated(self, data: Any) -> Any:
+        return data if self._gate is None else self._gate.value(data)
+
+    def _redacted(self, data: Any) -> bytes:
+        return json_line(self._gated(data))
+
+    def _audit(
+        self, session_id: str, receipt: ArchiveReceipt, data: bytes, records: Sequence[Any]
+    ) -> None:
+        unredacted = b"".join(map(json_line, records)) if self._gate is not None else data
+        record = audit.written(session_id, self.name, receipt, data, unredacted)
+        self._chain(session_id, self._gated(record))
 
     def _receipt(self, ident: str, key: str, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(

@@ -53,6 +53,7 @@ def test_the_files_are_those_of_the_module_docstring(storage, archive):
     assert sorted(path.name for path in (archive / "user_123").iterdir()) == [
         "checkpoints.jsonl",
         "events.jsonl",
+        "events.seal",
         "summary-001.json",
         "transcript-pre-compact-001.jsonl",
     ]
@@ -297,6 +298,8 @@ storage.save_event("s", {"n": 2})
 
 def test_a_full_disk_is_a_storage_error_and_costs_no_other_record(storage, archive):
     subprocess.run([sys.executable, "-c", FULL_DISK, archive], check=True, timeout=60)
-    assert [path.name for path in (archive / "s").iterdir()] == ["events.jsonl"]
+    names = sorted(path.name for path in (archive / "s").iterdir())
+    assert names == ["events.jsonl", "events.seal"]
     assert storage.load_events("s") == [{"n": 1}, {"n": 2}]
+    assert [fault.level for fault in storage.verify("s")] == ["note"]  # the torn line
     assert storage.save_transcript("s", HISTORY).step == 1

@@ -51,7 +51,7 @@ def test_the_layout_is_that_of_files(storage, s3_client, bucket):
     named = keys(s3_client, bucket)
     assert [key for key in named if key.startswith("team/a/user_123/")] == [
         f"team/a/user_123/checkpoints/{named[0].rpartition('/')[2]}",
-        "team/a/user_123/events/00000001.json",
+        *(f"team/a/user_123/events/0000000{number}.json" for number in range(1, 5)),
         "team/a/user_123/summary-001.json",
         "team/a/user_123/transcript-pre-compact-001.jsonl",
     ]
@@ -64,7 +64,7 @@ def test_the_layout_is_that_of_files(storage, s3_client, bucket):
 def test_every_object_is_encrypted_with_the_key_that_is_given(s3_client, bucket, s3_endpoint, key):
     everything(S3Storage(bucket, kms_key_id=key, endpoint=s3_endpoint), "x" * 200)
     found = [s3_client.head_object(Bucket=bucket, Key=name) for name in keys(s3_client, bucket)]
-    assert len(found) == 5
+    assert len(found) == 8
     if key is None:
         assert {one.get("SSEKMSKeyId") for one in found} == {None}
     else:
@@ -118,6 +118,24 @@ def test_two_writers_lose_no_event_and_read_one_order(storage, bucket, s3_endpoi
     found = storage.load_events("s")
     assert found == other.load_events("s")
     assert [(one["n"], one["by"]) for one in found] == [(n, by) for n in range(3) for by in "ab"]
+
+
+def test_a_write_whose_answer_was_lost_is_not_made_twice(storage, s3_endpoint):
+    storage.save_event("s", {"n": 0})
+    client = storage._client()
+    put = client.put_object
+
+    def repeated(**request):
+        put(**request)
+        return put(**request)  # as boto3 does when no answer came in time
+
+    client.put_object = repeated
+    assert storage.save_transcript("s", HISTORY).step == 1
+    storage.save_event("s", {"n": 1})
+    storage.save_checkpoint("s", CHECKPOINT)
+    assert storage.steps("s") == [1]
+    assert storage.load_events("s") == [{"n": 0}, {"n": 1}]
+    assert storage.verify("s") == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is forked there")

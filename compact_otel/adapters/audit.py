@@ -1,0 +1,202 @@
+"""The audit of an archive: a line for each write, each bound to the one before it.
+
+A line of `events.jsonl` ends with its number and the SHA-256 of the line before it, that of the
+first one with the SHA-256 of the session's id:
+
+    {"ts": ..., "event": "compact.archival", ...,
+     "audit.sequence": 7, "audit.previous": "9f86d081884c7d65..."}
+
+So a line that was changed, put in or taken out is found by whoever reads them all, and what was
+archived is held against the hash in its line. Whoever may write to the archive can also write a new
+chain: against those only a place helps where they may not (a bucket with versions, a copy).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
+
+from compact_otel.adapters.records import json_line
+from compact_otel.core.types import ArchiveReceipt
+from compact_otel.redaction import REDACTED
+
+SEQUENCE, PREVIOUS = "audit.sequence", "audit.previous"
+WRITTEN = "compact.archival"
+_ID, _HASH, _GONE = "compact.archive.id", "compact.archive.sha256", "compact.archive.removed"
+_MARK = REDACTED.encode()
+
+
+class Link(NamedTuple):
+    """The end of a chain.
+
+    Attributes:
+        sequence: Number of its last line, 0 if there is none.
+        digest: What the next line has to name as the one before it.
+    """
+
+    sequence: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in an archive that is not as it was written.
+
+    Attributes:
+        level: `error` for what somebody changed or lost, `note` for what a crash explains.
+        what: What it is, and where.
+    """
+
+    level: Literal["error", "note"]
+    what: str
+
+
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return sha256(data).hexdigest()
+
+
+def checkpoint_id(key: str) -> str:
+    """Return under which id the writes of a checkpoint are audited."""
+    return f"checkpoint-{digest_of(key.encode('utf-8', 'surrogatepass'))[:16]}"
+
+
+def beginning(session_id: str) -> Link:
+    """Return what the first line of a session is bound to."""
+    return Link(0, digest_of(session_id.encode("utf-8", "surrogatepass")))
+
+
+def chained(record: Mapping[str, Any], last: Link) -> bytes:
+    """Return a record as a line that is bound to the last one."""
+    return json_line({**bare(record), SEQUENCE: last.sequence + 1, PREVIOUS: last.digest})
+
+
+def link_of(line: bytes) -> Link | None:
+    """Return what the line behind this one is bound to; None if this is no line of a chain."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sequence = record.get(SEQUENCE) if isinstance(record, dict) else None
+    if not isinstance(sequence, int) or not isinstance(record.get(PREVIOUS), str):
+        return None
+    return Link(sequence, digest_of(line.rstrip(b"\n")))
+
+
+def is_audit(record: Mapping[str, Any]) -> bool:
+    """Say whether a record is one of a write, and none that was given to the archive."""
+    return record.get("event") == WRITTEN and (_HASH in record or _GONE in record)
+
+
+def bare(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without what binds it."""
+    return {name: value for name, value in record.items() if name not in (SEQUENCE, PREVIOUS)}
+
+
+def written(
+    session_id: str, adapter: str, receipt: ArchiveReceipt, data: bytes, plain: bytes
+) -> dict[str, Any]:
+    """Return the audit record of a write.
+
+    Args:
+        session_id: The session.
+        adapter: Name of what stored it.
+        receipt: What was stored, and where.
+        data: Its bytes.
+        plain: The same before it was redacted.
+    """
+    return {
+        **_head(session_id),
+        _ID: receipt.id,
+        "compact.archive.adapter": adapter,
+        "compact.archive.step": receipt.step,
+        "compact.archive.location": receipt.location,
+        "compact.archive.size": receipt.size,
+        "compact.archive.messages": receipt.messages,
+        "compact.archive.redacted": receipt.redacted,
+        "compact.archive.redactions": max(0, data.count(_MARK) - plain.count(_MARK)),
+        _HASH: digest_of(data),
+    }
+
+
+def removed(session_id: str, adapter: str, ident: str) -> dict[str, Any]:
+    """Return the audit record of something that was taken out of the archive on purpose."""
+    return {**_head(session_id), _ID: ident, "compact.archive.adapter": adapter, _GONE: True}
+
+
+def _head(session_id: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"ts": now, "session_id": session_id, "event": WRITTEN}
+
+
+def faults(
+    session_id: str,
+    lines: Sequence[bytes],
+    stored: Mapping[str, Iterable[str]],
+    sealed: Link | None = None,
+) -> list[Fault]:
+    """Return what is wrong with the archive of a session.
+
+    Args:
+        session_id: The session.
+        lines: Its events as they are stored, oldest first.
+        stored: What is there besides: for each id the hashes of what is stored under it.
+        sealed: The end of the chain as its last writer noted it, where that is noted.
+    """
+    found, last, audited = _followed(session_id, lines)
+    if sealed is not None and sealed != last:
+        missing = sealed.sequence - last.sequence
+        if missing > 0:
+            found.append(Fault("error", f"the last {missing} events are missing"))
+        elif missing == 0:
+            found.append(Fault("error", f"event {last.sequence} was changed"))
+        elif missing == -1:
+            found.append(Fault("note", f"event {last.sequence} has no seal: its writer was ended"))
+        else:
+            found.append(Fault("error", f"the seal is of event {sealed.sequence}"))
+    for ident in sorted({*audited, *stored}):
+        there, said = list(stored.get(ident, ())), audited.get(ident, [])
+        known = {digest for digest in said if digest}
+        if not said:
+            found.append(Fault("note", f"`{ident}` has no event: its writer was ended before it"))
+        elif said[-1] is not None and not there:
+            found.append(Fault("error", f"`{ident}` is missing"))
+        elif not known.issuperset(there):
+            found.append(Fault("error", f"`{ident}` is not what was written"))
+        elif said[-1] is not None and said[-1] not in there:
+            found.append(Fault("note", f"`{ident}` is older than the last one that was written"))
+    return found
+
+
+def _followed(
+    session_id: str, lines: Sequence[bytes]
+) -> tuple[list[Fault], Link, dict[str, list[str | None]]]:
+    """Follow a chain: what is wrong with it, its end, and the hashes it names; None for removed."""
+    found: list[Fault] = []
+    audited: defaultdict[str, list[str | None]] = defaultdict(list)
+    last = beginning(session_id)
+    for place, line in enumerate(lines, 1):
+        link = link_of(line)
+        if link is None:
+            found.append(Fault("note", f"line {place} of the events is torn"))
+            continue
+        record = json.loads(line)
+        if link.sequence != last.sequence + 1:
+            what = f"behind event {last.sequence} follows event {link.sequence}"
+            found.append(Fault("error", what))
+        elif record[PREVIOUS] != last.digest:
+            what = f"event {last.sequence} or {link.sequence} was changed"
+            found.append(
+                Fault(
+                    "error", what if last.sequence else "event 1 was changed, or another session's"
+                )
+            )
+        last = link
+        if is_audit(record):
+            audited[str(record.get(_ID))].append(record.get(_HASH))
+    return found, last, dict(audited)
