@@ -32,6 +32,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import re
 import time
 from collections import OrderedDict
@@ -43,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from compact_otel.adapters import audit
+from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -72,6 +74,7 @@ _CONNECT_S, _READ_S, _ATTEMPTS = 2, 5, 3
 for."""
 _TRIES = 50
 """Others that may take a number, or replace a checkpoint, at the same moment."""
+_TURN_S, _PAUSE_S = 10, 0.01
 _REMEMBERED = 1024
 """Sessions whose last event is known."""
 _WRITE = "write"
@@ -143,6 +146,7 @@ class S3Storage:
         self._given = client
         self._made: tuple[int, Any] | None = None
         self._last_events: OrderedDict[str, audit.Link] = OrderedDict()
+        self._turns = ThreadClaims()
         self._making = mutex()
         self._gate = (redactor or Redactor()) if redact else None
 
@@ -346,22 +350,25 @@ class S3Storage:
         """Store an event behind the last one; who was faster is looked at, and bound to."""
         folder = self._folder(session_id)
         events = f"{folder}events/"
-        with self._explained("write", events):
+        # Threads would take each other's numbers again and again.
+        with self._explained("write", events), self._turns.claim(events, _TURN_S):
             self._name_session(session_id, folder)
             with self._making:
                 last = self._last_events.pop(events, None)
-            for _ in range(_TRIES):
+            for tried in range(_TRIES):
                 last = last or self._last_link(session_id, events)
                 line = audit.chained(record, last)
                 if self._put(f"{events}{last.sequence + 1:08d}.json", line, IfNoneMatch="*"):
                     break
                 last = None
+                time.sleep(random.uniform(0, _PAUSE_S * tried))  # noqa: S311 - not for secrets
             else:
                 raise StorageError(errno.EBUSY, f"others take every number in `{events}`")
-        with self._making:  # or the next one would have to list them all
-            self._last_events[events] = audit.Link(last.sequence + 1, audit.digest_of(line[:-1]))
-            if len(self._last_events) > _REMEMBERED:
-                self._last_events.popitem(last=False)
+            with self._making:  # or the next one would have to list them all
+                link = audit.Link(last.sequence + 1, audit.digest_of(line[:-1]))
+                self._last_events[events] = link
+                if len(self._last_events) > _REMEMBERED:
+                    self._last_events.popitem(last=False)
 
     def _last_link(self, session_id: str, events: str) -> audit.Link:
         number = max(self._numbers(events, _EVENT), default=0)
