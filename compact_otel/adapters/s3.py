@@ -74,7 +74,9 @@ _CONNECT_S, _READ_S, _ATTEMPTS = 2, 5, 3
 for."""
 _TRIES = 50
 """Others that may take a number, or replace a checkpoint, at the same moment."""
-_TURN_S, _PAUSE_S = 10, 0.01
+_TURN_S = 10
+"""Seconds that a thread leaves the numbers of a session to the others of its process."""
+_PAUSE_S = 0.01
 _REMEMBERED = 1024
 """Sessions whose last event is known."""
 _WRITE = "write"
@@ -163,8 +165,7 @@ class S3Storage:
         folder = self._folder(session_id)
         with self._explained("write", folder):
             self._name_session(session_id, folder)
-            last = max(self._numbers(folder, _NUMBERED), default=0)
-            step, key = self._add(folder, last, "transcript-pre-compact-{:03d}.jsonl", data)
+            step, key = self._add_transcript(folder, data)
         receipt = self._receipt(transcript_name(step), key, step, len(data), len(messages))
         self._audit(session_id, receipt, data, records)
         return receipt
@@ -334,23 +335,21 @@ class S3Storage:
 
     # --- objects ---
 
-    def _add(self, folder: str, last: int, name: str, data: bytes) -> tuple[int, str]:
-        """Store an object under the first number behind `last` that is free.
-
-        Returns:
-            The number and the key.
-        """
-        for number in range(last + 1, last + 1 + _TRIES):
-            key = f"{folder}{name.format(number)}"
-            if self._put(key, data, IfNoneMatch="*"):
-                return number, key
+    def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str]:
+        """Store a transcript under the next number that is free; return that and the key."""
+        with self._turns.claim(folder, _TURN_S):
+            for tried in range(_TRIES):
+                step = max(self._numbers(folder, _NUMBERED), default=0) + 1
+                key = f"{folder}{transcript_name(step)}.jsonl"
+                if self._put(key, data, IfNoneMatch="*"):
+                    return step, key
+                _pause(tried)
         raise StorageError(errno.EBUSY, f"others take every number in `{folder}`")
 
     def _chain(self, session_id: str, record: Any) -> None:
         """Store an event behind the last one; who was faster is looked at, and bound to."""
         folder = self._folder(session_id)
         events = f"{folder}events/"
-        # Threads would take each other's numbers again and again.
         with self._explained("write", events), self._turns.claim(events, _TURN_S):
             self._name_session(session_id, folder)
             with self._making:
@@ -361,7 +360,7 @@ class S3Storage:
                 if self._put(f"{events}{last.sequence + 1:08d}.json", line, IfNoneMatch="*"):
                     break
                 last = None
-                time.sleep(random.uniform(0, _PAUSE_S * tried))  # noqa: S311 - not for secrets
+                _pause(tried)
             else:
                 raise StorageError(errno.EBUSY, f"others take every number in `{events}`")
             with self._making:  # or the next one would have to list them all
@@ -529,6 +528,10 @@ def _new_client(region: str | None, endpoint: str | None) -> Any:
     return boto3.session.Session().client(
         "s3", region_name=region, endpoint_url=endpoint, config=config
     )
+
+
+def _pause(tried: int) -> None:
+    time.sleep(random.uniform(0, _PAUSE_S * tried))  # noqa: S311 - no secret
 
 
 def _code(error: ClientError) -> str:
