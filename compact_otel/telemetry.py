@@ -91,12 +91,14 @@ class Outlets:
     Attributes:
         on_spans: Whether they are span events.
         log: Writes them as log records, None if nobody does.
+        live: Hears of a span with a new event, and of one that has ended; None if nobody does.
         capture: Which of the two may hold content.
         call: What log records say of the call, as they may stand without its span.
     """
 
     on_spans: bool = True
     log: EventLog | None = None
+    live: Callable[[Any], None] | None = None
     capture: Capture = NO_CONTENT
     call: Mapping[str, AttributeValue] = field(default_factory=dict)
 
@@ -198,6 +200,8 @@ class CompactSpan:
     def leave(self) -> None:
         """End the span."""
         self._patience.call(_WHO, self._span.end)
+        if self._outlets.live is not None:
+            self._patience.call(_WHO, partial(self._outlets.live, self._span))
         if self._before is not None:
             context.detach(self._before)
         if self._beside is not None:
@@ -244,6 +248,8 @@ class CompactSpan:
             self._told += 1
             timestamp = None if when is None else round(when * 1e9)
             self._span.add_event(SCHEMA[type(event)].name, attributes, timestamp=timestamp)
+            if self._outlets.live is not None:
+                self._outlets.live(self._span)
         if isinstance(event, events.Failure) and event.stage != "archive":
             self._error_type = event.error_type  # an archive never shapes the result
         left_out = set()
@@ -366,6 +372,7 @@ class Telemetry:
         events_as: What events become: span events, log records, or both.
         logger_provider: Where log records go; None for the global provider.
         spans: Which decisions have a span: all, or those that are no skip.
+        live: As in `Outlets`.
     """
 
     def __init__(
@@ -375,6 +382,7 @@ class Telemetry:
         events_as: EventsMode = "span",
         logger_provider: LoggerProvider | None = None,
         spans: SpansMode = "always",
+        live: Callable[[Any], None] | None = None,
     ) -> None:
         self._patience = patience
         self._spans = spans
@@ -384,6 +392,7 @@ class Telemetry:
         self._outlets = Outlets(
             on_spans=events_as != "log",
             log=None if events_as == "span" else _event_log(patience, logger_provider),
+            live=live,
             capture=captured(),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,22 @@ _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
 
 
+def _live_path(provider: TracerProvider | None, joined: Any) -> Callable[[Any], None] | None:
+    """Return what shows decisions in the viewer at once, if the viewer is to be there.
+
+    Args:
+        provider: Whose spans they are; `OTEL_TRACES_EXPORTER` is about those of the global one.
+        joined: The exporter that was made for it here, None without one.
+    """
+    is_global = provider is None or provider is get_tracer_provider()
+    named = is_global and "ariadne" in os.environ.get("OTEL_TRACES_EXPORTER", "")
+    if joined is None and not named and "COMPACT_ARIADNE_LIVE" not in os.environ:
+        return None  # nobody would read what is loaded
+    from compact_otel.exporters.ariadne.live import live_path
+
+    return live_path(os.environ, joined)
+
+
 class Service:
     """Answers a manager; its methods mean what they mean in `CompactManager`.
 
@@ -51,10 +69,11 @@ class Service:
         logger_provider: LoggerProvider | None,
         **parts: Any,
     ) -> None:
+        viewer = None
         if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
             from compact_otel.exporters.ariadne.joining import with_viewer
 
-            tracer_provider = with_viewer(tracer_provider)
+            tracer_provider, viewer = with_viewer(tracer_provider)
         self.tracer_provider = tracer_provider
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
         self._config = config
@@ -73,6 +92,7 @@ class Service:
                 config.telemetry.events,
                 logger_provider,
                 config.telemetry.spans,
+                live=_live_path(tracer_provider, viewer),
             ),
             meters=Meters(patience, meter_provider),
             windows=self._windows,

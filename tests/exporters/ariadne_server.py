@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,22 +62,55 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        with self.server.owner.news:
+            self.server.owner.connections += 1
+
     def log_message(self, *args):
         """Nobody reads that."""
 
     def do_GET(self):
+        if self.path == "/events":
+            self._stream()
+            return
         self.server.owner.asked += 1
         wrong = self.server.owner.otherwise
         known = 200 if self.path in ("/healthz", "/") else 404
         self._answer(wrong if isinstance(wrong, int) else known)
 
+    def _stream(self):
+        """Tell what comes from now on, as it comes; nothing of before."""
+        owner = self.server.owner
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        shown = len(owner.rows)
+        self._tell({"type": "connected"})
+        while not owner.over.is_set():
+            new = owner.behind(shown)
+            shown += len(new)
+            for row in new:
+                self._tell({name: value for name, value in row.items() if name != "received"})
+
+    def _tell(self, event):
+        self.wfile.write(b"data: %s\n\n" % json.dumps(event).encode())
+        self.wfile.flush()
+
     def do_POST(self):
         length = int(self.headers["Content-Length"])
+        self.server.owner.over.wait(self.server.owner.delay)
         answer = self.server.owner.answer_to(self.path, length, self.rfile.read(length))
+        self.close_connection = self.close_connection or not isinstance(answer, int)
         if answer == "hang":
             self.server.owner.over.wait(30)
         elif answer == "reset":
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif answer == "nonsense":
+            self.wfile.write(b"220 mail.example ready\r\n")
         elif answer == "drip":
             self._drip()
         else:
@@ -100,25 +135,29 @@ class AriadneServer:
     Attributes:
         rows: What was taken, in its order, with `received` in seconds since the epoch.
         asked: How often somebody looked whether it is there.
+        connections: How many were made; they stay open until the client closes them.
         requests: Sizes of the bodies of all requests to ingest.
         answers: What to answer instead, for each request in turn: a status, `hang`, `reset`,
-            `drip`; None for what is right. When they are used up, `otherwise`.
+            `drip`, `nonsense`; None for what is right. When they are used up, `otherwise`.
+        delay: Seconds before each answer to ingest.
+        news: Notified of rows that were taken.
     """
 
-    def __init__(self, answers=(), otherwise=None):
+    def __init__(self, answers=(), otherwise=None, port=0):
         self.rows, self.requests, self.complaints = [], [], []
-        self.answers, self.otherwise = list(answers), otherwise
-        self.asked = 0
+        self.answers, self.otherwise, self.delay = list(answers), otherwise, 0.0
+        self.asked = self.connections = 0
         self.over = threading.Event()
-        self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self.news = threading.Condition()
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.owner = self
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     def answer_to(self, path, length, body):
         """Return the status for a request, or what goes wrong with it."""
-        with self._lock:
+        with self.news:
             self.requests.append(length)
+            self.news.notify_all()
             wrong = self.answers.pop(0) if self.answers else self.otherwise
         if wrong is not None:
             return wrong
@@ -135,8 +174,9 @@ class AriadneServer:
         if found := [each for row in batch for each in complaints(row)]:
             self.complaints += found
             return 400
-        with self._lock:
+        with self.news:
             self.rows += [{**row, "received": time.time()} for row in batch]
+            self.news.notify_all()
         return 200
 
     def spans(self):
@@ -144,6 +184,17 @@ class AriadneServer:
 
     def named(self, beginning):
         return [row for row in self.rows if row.get("name", "").startswith(beginning)]
+
+    def behind(self, place):
+        """Return the rows from a place on; waits for some, but not for ever."""
+        with self.news:
+            self.news.wait_for(lambda: len(self.rows) > place, 0.5)
+            return self.rows[place:]
+
+    def wait_for(self, found, seconds=10):
+        """Wait until something holds of the rows, and say whether it came to that."""
+        with self.news:
+            return self.news.wait_for(found, seconds)
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -153,3 +204,21 @@ class AriadneServer:
         self.over.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def main(wrong="", delay="0"):
+    """Serve until the input ends; the address is the first line of the output.
+
+    Args:
+        wrong: What to answer to everything: a status, or a word as in `AriadneServer`.
+        delay: Seconds before each answer.
+    """
+    with AriadneServer(otherwise=int(wrong) if wrong.isdigit() else wrong or None) as server:
+        server.delay = float(delay)
+        sys.stdout.write(f"{server.endpoint}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

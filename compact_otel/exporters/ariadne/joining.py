@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -17,12 +17,12 @@ _DELAY_MS = 100
 """A viewer is looked at while the agent runs; OpenTelemetry's own delay is five seconds."""
 
 _joining = mutex()
-_joined: WeakSet[SdkTracerProvider] = WeakSet()
+_joined: WeakKeyDictionary[SdkTracerProvider, AriadneSpanExporter] = WeakKeyDictionary()
 _own: SdkTracerProvider | None = None
 
 
-def with_viewer(provider: TracerProvider | None) -> TracerProvider:
-    """Return a tracer provider whose spans go to the Ariadne viewer, too.
+def with_viewer(provider: TracerProvider | None) -> tuple[TracerProvider, AriadneSpanExporter]:
+    """Return a tracer provider whose spans go to the Ariadne viewer, too, and by what they go.
 
     A provider is joined once, and for good: OpenTelemetry takes no processor back.
 
@@ -36,11 +36,10 @@ def with_viewer(provider: TracerProvider | None) -> TracerProvider:
         if not isinstance(found, SdkTracerProvider):
             found = _own = SdkTracerProvider() if _own is None else _own
         if found not in _joined:
-            _joined.add(found)
-            exporter = AriadneSpanExporter()
+            exporter = _joined[found] = AriadneSpanExporter()
             found.add_span_processor(
                 BatchSpanProcessor(
                     exporter, schedule_delay_millis=_DELAY_MS, max_export_batch_size=MOST_ROWS
                 )
             )
-    return found
+        return found, _joined[found]

@@ -73,6 +73,9 @@ _CONTENT = (
     "tool_response",
 )
 
+_USUAL = ("compact.token_estimate", "compact.trigger_decision", "compact.cache_effect")
+"""Events of every call, also of one about which there is nothing to tell."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -108,10 +111,14 @@ class Rows:
 
     def of(self, span: ReadableSpan) -> list[Row]:
         """Return the row of a span, and behind it those of its events."""
+        row = self.of_span(span)
+        return [row, *self._event_rows(span, row["data"].get("events", ()))]
+
+    def of_span(self, span: ReadableSpan) -> Row:
+        """Return the row of a span without those of its events."""
         attributes = self._shown(span.attributes or {})
-        is_ours = attributes.get("gen_ai.operation.name") == SPAN
-        name = _name_of_ours(attributes) if is_ours else self._text(span.name)
-        row = {
+        name = _name_of_ours(attributes) if _is_ours(span) else self._text(span.name)
+        return {
             **_identity(span),
             "name": _short(name),
             "kind": self._kind(attributes, span.name),
@@ -119,10 +126,6 @@ class Rows:
             **_times(span.start_time, span.end_time),
             "data": self._data(span, attributes, name),
         }
-        # A call that was let through is one row, or a long run would be nothing else.
-        if is_ours and attributes.get(OUTCOME, "skipped") == "skipped":
-            return [row]
-        return [row, *self._event_rows(span)]
 
     def trace(self, spans: Iterable[ReadableSpan]) -> Row:
         """Return the event that names a trace.
@@ -198,20 +201,35 @@ class Rows:
             "attributes": self._shown(event.attributes or {}),
         }
 
-    def _event_rows(self, span: ReadableSpan) -> Iterator[Row]:
-        for number, event in enumerate(span.events):
-            if self._is_row(event.name):
-                yield self.event(span, event, number)
+    def _event_rows(self, span: ReadableSpan, shown: Iterable[Row]) -> Iterator[Row]:
+        # A call that was let through is one row, or a long run would be nothing else.
+        outcome = (span.attributes or {}).get(OUTCOME, "skipped")
+        is_quiet = _is_ours(span) and outcome in ("skipped", "replayed")
+        events = zip(span.events, shown, strict=True)
+        for number, (event, known) in enumerate(events, span.dropped_events):
+            row = self.of_event(span, number, event, known["attributes"])
+            if row is not None and not (is_quiet and event.name in _USUAL):
+                yield row
 
-    def event(self, span: ReadableSpan, event: Event, number: int) -> Row:
-        """Return the row of an event.
+    def of_event(
+        self,
+        span: ReadableSpan,
+        number: int,
+        event: Event,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Row | None:
+        """Return the row of an event, None where it has none.
 
         Args:
             span: Whose it is.
+            number: Its place among all that were added to the span, from 0.
             event: The event.
-            number: Its place among those of the span, from 0.
+            attributes: Its attributes as they may be shown, where they are at hand.
         """
-        attributes = self._shown(event.attributes or {})
+        if not self._is_row(event.name):
+            return None
+        if attributes is None:
+            attributes = self._shown(event.attributes or {})
         is_ours = event.name.startswith("compact.")
         name = _name_of_event(event.name, attributes) if is_ours else self._text(event.name)
         failed = event.name in ("exception", "compact.error")
@@ -255,6 +273,10 @@ class Rows:
 def is_local_root(span: ReadableSpan) -> bool:
     """Say whether a span is the first one of its trace in this process."""
     return span.parent is None or span.parent.is_remote
+
+
+def _is_ours(span: ReadableSpan) -> bool:
+    return (span.attributes or {}).get("gen_ai.operation.name") == SPAN
 
 
 def moment(nanoseconds: int) -> str:
@@ -337,6 +359,7 @@ def _name_of_event(name: str, attributes: Mapping[str, Any]) -> str:
         "summary_created": f"{_count(told('summary.tokens'))} tok",
         "policy_applied": f"step {told('reduction.step')}",
         "pruned_messages": told("messages.pruned"),
+        "cache_effect": f"-{_count(told('cache.saved'))} tok a call",
         "error": f"{told('failure.stage')} → {told('failure.fallback')}",
         "rescue": f"attempt {told('rescue.attempt')}",
         "recall": told("recall.result"),
@@ -372,5 +395,7 @@ def _digest(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
     if told("summary.version") is not None:
         yield f"summary: v{told('summary.version')}"
     for event in data.get("events", ()):
-        name = str(event["name"]).removeprefix("compact.")
+        name = str(event["name"])
+        if name.startswith("compact."):
+            name = _name_of_event(name, event["attributes"]).removeprefix("· ")
         yield f"+{event['offset_ms']:,.1f} ms  {name}"
