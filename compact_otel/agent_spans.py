@@ -71,13 +71,18 @@ class AgentSpans:
     Args:
         provider: Returns where spans go, None for the global provider.
         is_wanted: Says whether the next trace is to be shown.
+        clean: Returns a name (of an agent, a tool, a session) as it may go out.
     """
 
     def __init__(
-        self, provider: Callable[[], TracerProvider | None], is_wanted: Callable[[], bool]
+        self,
+        provider: Callable[[], TracerProvider | None],
+        is_wanted: Callable[[], bool],
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._provider = provider
         self._is_wanted = is_wanted
+        self._clean = clean
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._changing = mutex()
 
@@ -132,8 +137,8 @@ class AgentSpans:
             if opened is None or not opened.own:
                 return
             span, data = opened.span, sdk_span.span_data
-            span.update_name(_name_of(data))
-            span.set_attributes(_without_none(_known_last(data)))
+            span.update_name(self._clean(_name_of(data)))
+            span.set_attributes(self._shown(_known_last(data)))
             if sdk_span.error:  # its message may quote the conversation
                 span.set_attribute("error.type", "_OTHER")
                 span.set_status(Status(StatusCode.ERROR))
@@ -160,8 +165,12 @@ class AgentSpans:
             SCOPE, __version__, tracer_provider=self._provider(), schema_url=SCHEMA_URL
         )
         return tracer.start_span(
-            name, kind=kind, context=context, attributes=_without_none(attributes)
+            self._clean(name), kind=kind, context=context, attributes=self._shown(attributes)
         )
+
+    def _shown(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        known = _without_none(attributes).items()
+        return {n: self._clean(value) if isinstance(value, str) else value for n, value in known}
 
     def _put(self, ident: str, opened: _Open) -> None:
         with self._changing:

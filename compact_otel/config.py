@@ -2,8 +2,9 @@
 
 The environment has one rule: a field's name in upper case behind `COMPACT_`, with its section in
 between except for `policy` and `telemetry`. So `policy.trigger_pct` is `COMPACT_TRIGGER_PCT`, and
-`storage.path` is `COMPACT_STORAGE_PATH`. Lists are separated by commas. A `COMPACT_` name that no
-field has may belong to another program, so it is only warned about when it looks like a typo.
+`storage.path` is `COMPACT_STORAGE_PATH`. Lists are separated by commas (regular expressions by line
+feeds), and `none` is an empty one. A `COMPACT_` name that no field has may belong to another
+program, so it is only warned about when it looks like a typo.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.settings import CompactPolicy
+from compact_otel.redaction.kinds import ALLOWED
+from compact_otel.redaction.redactor import Custom, Redactor
 
 _log = logging.getLogger("compact_otel")
 _UNNAMED_SECTIONS = ("policy", "telemetry")
@@ -195,6 +198,58 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedactionConfig:
+    """What is taken out of everything that leaves the process.
+
+    Attributes:
+        enabled: Whether anything is. Without it secrets and personal data go wherever the archive
+            and telemetry go; the log and an event say so.
+        allow: Kinds of personal data that may pass: `email`, `phone`, `card`, `bank_account`,
+            `national_id`, `birth_date`, `name`, `address`. The last two pass unless this is set to
+            something without them. Secrets cannot be allowed.
+        patterns: Regular expressions of your own, beside what is known. A group named `secret`
+            marks what is replaced in a match; without one it is the whole match.
+        custom: Takes each text when all else is done, and returns it without what else is secret.
+            If it raises, the text goes as a whole. Not in the environment.
+        summarizer_prompt: Whether a summariser that asks a model sees redacted text only. It is
+            then asked by a transcript: neither `summarizer.shape` prefix nor `summarizer.native`
+            has any effect.
+    """
+
+    enabled: bool = True
+    allow: tuple[str, ...] = ALLOWED
+    patterns: tuple[str, ...] = ()
+    custom: Custom | None = None
+    summarizer_prompt: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("enabled", "summarizer_prompt"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ConfigError(f"need true or false in `redaction.{name}`, got {value!r}")
+        for name, what in (("allow", "kinds of personal data"), ("patterns", "expressions")):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(
+                isinstance(one, str) for one in value
+            ):
+                raise ConfigError(f"need a list of {what} in `redaction.{name}`, got {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        if self.custom is not None and not callable(self.custom):
+            raise ConfigError(
+                f"need a function from text to text in `redaction.custom`, got {self.custom!r}; "
+                "it cannot be named in the environment"
+            )
+        self.redactor()
+
+    def redactor(self) -> Redactor:
+        """Return what redacts as this says.
+
+        Raises:
+            ConfigError: If a kind is not known, or a pattern is not a regular expression.
+        """
+        return Redactor(self.patterns, allow=self.allow, custom=self.custom, section="redaction.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompactConfig:
     """Everything that can be set.
 
@@ -214,6 +269,7 @@ class CompactConfig:
         estimator: How tokens are counted.
         summarizer: How summaries are asked for.
         storage: Where what is compacted away is kept.
+        redaction: What is taken out of everything that leaves the process.
         on_insufficient_budget: What a model call does when what must stay does not fit:
             `passthrough` sends the input as it came, `raise` raises `InsufficientBudget`.
             `preflight` and `manual_compact` always raise.
@@ -232,6 +288,7 @@ class CompactConfig:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     summarizer: SummarizerConfig = field(default_factory=SummarizerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    redaction: RedactionConfig = field(default_factory=RedactionConfig)
     on_insufficient_budget: Literal["passthrough", "raise"] = "passthrough"
 
     def __post_init__(self) -> None:
@@ -326,6 +383,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "estimator": EstimatorConfig,
     "summarizer": SummarizerConfig,
     "storage": StorageConfig,
+    "redaction": RedactionConfig,
 }
 
 
@@ -437,7 +495,12 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
             raise ConfigError(f"need true or false in `{name}`, got {text!r}")
         return _BOOLEANS[text.lower()]
     if kind == tuple[str, ...]:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        if text.lower() == "none":
+            return ()
+        between = (
+            "\n" if name.endswith("_PATTERNS") else ","
+        )  # expressions have commas of their own
+        return tuple(part.strip() for part in text.split(between) if part.strip())
     return text
 
 

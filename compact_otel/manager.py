@@ -288,6 +288,10 @@ class CompactManager:
         """
         self._service.tell(session_id, event, content=content)
 
+    def clean_name(self, name: str) -> str:
+        """Return a name (of an agent, a tool, a session) as it may leave the process."""
+        return self._service.clean_name(name)
+
     @property
     def storage(self) -> StorageAdapter | None:
         """Where what is compacted away is kept, None if nowhere."""

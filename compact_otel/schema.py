@@ -275,6 +275,7 @@ ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
         "compact.archive.adapter": Attribute(str, "What stores it"),
         "compact.archive.messages": Attribute(int, "Items that were stored"),
         "compact.archive.size": Attribute(int, "Bytes that were stored"),
+        "compact.redaction.enabled": Attribute(bool, "Whether what goes out is redacted"),
         "compact.archive.redacted": Attribute(bool, "Whether secrets were taken out of it"),
         "compact.recall.result": Attribute(
             str, "Whether anything was found", ("hit", "miss", "error")
@@ -500,6 +501,12 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "redacted": _required("compact.archive.redacted"),
                 "error_type": _if(ERROR_TYPE, "it failed"),
             },
+        ),
+        events.RedactionOff: EventSchema(
+            "compact.redaction_off",
+            "The settings let secrets and personal data leave the process; told by the first call",
+            "ERROR",
+            {"enabled": _required("compact.redaction.enabled")},
         ),
         events.Recall: EventSchema(
             "compact.recall",

@@ -20,6 +20,7 @@ import wrapt
 from compact_otel.config import (
     CompactConfig,
     EstimatorConfig,
+    RedactionConfig,
     StorageConfig,
     SummarizerConfig,
     replace_fields,
@@ -45,7 +46,7 @@ _PARTS = (
     *("tracer_provider", "meter_provider", "logger_provider"),
 )
 
-_SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig)
+_SECTIONS = (Mapping, EstimatorConfig, StorageConfig, SummarizerConfig, RedactionConfig)
 
 _active: CompactManager | None = None  # None: our wrappers are inert
 _agent_spans: AgentSpans | None = None
@@ -256,7 +257,7 @@ def _show_agents() -> None:
     from compact_otel.agent_spans import AgentSpans, register
 
     if _agent_spans is None:
-        _agent_spans = AgentSpans(_span_provider, _wants_agent_spans)
+        _agent_spans = AgentSpans(_span_provider, _wants_agent_spans, _clean)
     register(_agent_spans)
 
 
@@ -271,6 +272,12 @@ def _wants_agent_spans() -> bool:
     from compact_otel.agent_spans import is_bridged
 
     return wanted == "on" or not is_bridged()
+
+
+def _clean(name: str) -> str:
+    """Return a name of the application as it may stand on a span."""
+    manager = active_manager()
+    return name if manager is None else manager.clean_name(name)
 
 
 def _span_provider() -> TracerProvider | None:

@@ -23,6 +23,7 @@ from compact_otel.content import NO_CONTENT, Capture, captured, cleaned
 from compact_otel.core import events
 from compact_otel.core.types import CallContext, Checkpoint, Outcome, TriggerType
 from compact_otel.patience import Patience
+from compact_otel.redaction import REDACTED, Gate, Redactor, clean_name
 from compact_otel.schema import (
     ERROR_TYPE,
     OUTCOME,
@@ -94,6 +95,7 @@ class Outlets:
         live: Hears of a span with a new event, and of one that has ended; None if nobody does.
         capture: Which of the two may hold content.
         call: What log records say of the call, as they may stand without its span.
+        gate: What content passes.
     """
 
     on_spans: bool = True
@@ -101,6 +103,7 @@ class Outlets:
     live: Callable[[Any], None] | None = None
     capture: Capture = NO_CONTENT
     call: Mapping[str, AttributeValue] = field(default_factory=dict)
+    gate: Gate | None = None
 
 
 _SILENT = Outlets(on_spans=False)
@@ -236,7 +239,7 @@ class CompactSpan:
 
     def _words_of(self, event: events.Event) -> Mapping[str, str]:
         words: Mapping[str, str] | None = self._patience.call(
-            "the text of an event", lambda: cleaned(content_of(event))
+            "the text of an event", lambda: cleaned(content_of(event), self._outlets.gate)
         )
         return words or {}
 
@@ -373,6 +376,7 @@ class Telemetry:
         logger_provider: Where log records go; None for the global provider.
         spans: Which decisions have a span: all, or those that are no skip.
         live: As in `Outlets`.
+        gate: What content and names pass; None is `Redactor()`.
     """
 
     def __init__(
@@ -381,11 +385,14 @@ class Telemetry:
         patience: Patience,
         events_as: EventsMode = "span",
         logger_provider: LoggerProvider | None = None,
+        *,
         spans: SpansMode = "always",
         live: Callable[[Any], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._patience = patience
         self._spans = spans
+        self._gate = Redactor() if gate is None else gate
         self._tracer = trace.get_tracer(
             SCOPE, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
@@ -394,7 +401,15 @@ class Telemetry:
             log=None if events_as == "span" else _event_log(patience, logger_provider),
             live=live,
             capture=captured(),
+            gate=self._gate,
         )
+
+    def name(self, name: str | None) -> str | None:
+        """Return a name from outside (a model, an agent, a session) as it may go out."""
+        if name is None:
+            return None
+        cleaned_name = self._patience.call("the redactor", partial(clean_name, self._gate, name))
+        return REDACTED if cleaned_name is None else cleaned_name
 
     def current(self, conversation: str | None = None, *, content: bool = True) -> CompactSpan:
         """Return the span that is current, whoever made it.
@@ -414,9 +429,9 @@ class Telemetry:
         if outlets.log is None:
             return outlets
         known = {
-            "gen_ai.conversation.id": call.conversation,
-            "gen_ai.agent.name": call.agent,
-            "gen_ai.request.model": call.model,
+            "gen_ai.conversation.id": self.name(call.conversation),
+            "gen_ai.agent.name": self.name(call.agent),
+            "gen_ai.request.model": self.name(call.model),
         }
         return replace(outlets, call=_without_none(known))
 
@@ -443,9 +458,9 @@ class Telemetry:
         known = {
             "gen_ai.operation.name": SPAN,
             "gen_ai.provider.name": call.provider,
-            "gen_ai.request.model": call.model,
-            "gen_ai.agent.name": call.agent,
-            "gen_ai.conversation.id": call.conversation,
+            "gen_ai.request.model": self.name(call.model),
+            "gen_ai.agent.name": self.name(call.agent),
+            "gen_ai.conversation.id": self.name(call.conversation),
             "compact.trigger.type": trigger,
             "compact.mode": "observe" if observed else None,
         }

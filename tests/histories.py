@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
+from compact_otel.config import CompactConfig, RedactionConfig, StorageConfig, TelemetryConfig
 from compact_otel.core import frame
 from compact_otel.core.settings import CompactPolicy
 from compact_otel.core.types import (
@@ -414,7 +414,7 @@ class Exporter:
 def manager(limit: int, **options: Any) -> CompactManager:
     """Return a manager with a window of `limit` tokens.
 
-    The options are policy fields, parts, those of the telemetry, `mode`.
+    Options are policy fields, parts, those of the telemetry, `mode` and `redaction`.
     """
     policy = {name: options.pop(name) for name in CompactPolicy.__slots__ if name in options}
     telling = {name: options.pop(name) for name in TelemetryConfig.__slots__ if name in options}
@@ -425,6 +425,7 @@ def manager(limit: int, **options: Any) -> CompactManager:
         storage=StorageConfig(adapter="none"),
         telemetry=TelemetryConfig(**telling),
         mode=options.pop("mode", "compact"),
+        redaction=RedactionConfig(**options.pop("redaction", {})),
     )
     parts = {"estimator": Estimator(), "summarizer": Summarizer(), "exporters": ()}
     return CompactManager(config, **{**parts, **options})

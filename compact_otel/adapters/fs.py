@@ -19,7 +19,8 @@ Rules it keeps, for threads and processes alike:
 3. Only the owner may read: directories are 0700 and files 0600, whatever the umask.
 4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
-   redacted one would be another text. Rule 3 protects them.
+   redacted one would be another text. Rule 3 protects them. A session whose id holds a secret is
+   called by a hash of it, `redacted-3f0a...`; its owner reads it back by its id all the same.
 6. A claim is a lock of the operating system (see `claims`). Nothing that is stored depends on it.
 
 Whole files survive a power failure (fsync); of the appended lines the newest may be missing then.
@@ -104,6 +105,7 @@ class FileStorage:
     ) -> None:
         self._root = Path(path).absolute()
         self._gate = (redactor or Redactor()) if redact else None
+        self._names = redactor if isinstance(redactor, Redactor) else Redactor()
         self._warned = False
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
@@ -337,6 +339,13 @@ class FileStorage:
             _append_to(events, line)
             _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
 
+    def _shown(self, session_id: str) -> str:
+        """Return what a session is called on disk: a hash where its id would tell a secret."""
+        if self._gate is None or self._names.name(session_id) == session_id:
+            return session_id
+        data = session_id.encode("utf-8", "surrogatepass")
+        return f"redacted-{sha256(data).hexdigest()[:32]}"
+
     def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
             id=target.stem,
@@ -349,6 +358,7 @@ class FileStorage:
 
     @contextmanager
     def _writing(self, session_id: str, file_name: str) -> Iterator[Path]:
+        session_id = self._shown(session_id)
         directory = self._root / directory_name(session_id)
         with _explained("write", directory / file_name):
             _make_directory(directory)
@@ -359,7 +369,7 @@ class FileStorage:
 
     @contextmanager
     def _reading(self, session_id: str, file_name: str = "") -> Iterator[Path]:
-        directory = self._root / directory_name(session_id)
+        directory = self._root / directory_name(self._shown(session_id))
         with _explained("read", directory / file_name):
             _refuse_link(directory)
             yield directory

@@ -71,6 +71,13 @@ class TokenEstimate(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedactionOff(Event):
+    """What leaves the process is not redacted, because the settings say so."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerDecision(Event):
     """Whether the call is compacted, why, and by which rules."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from compact_otel.content import cleaned
 from compact_otel.core.assemble import View, cleared_item, summary_item
 from compact_otel.core.errors import InsufficientBudget
 from compact_otel.core.history import copied
@@ -75,5 +78,8 @@ def untouched(request: Request) -> CompactResult:
 def as_it_came(request: Request, error: Exception) -> CompactResult:
     """Return the history as it came, because something of ours failed."""
     _log.error("compaction failed with %s; the input is sent unchanged", type(error).__name__)
-    _log.debug("the failure in full", exc_info=error)
+    if _log.isEnabledFor(logging.DEBUG):
+        with suppress(Exception):  # it may not even be readable
+            trace = "".join(traceback.format_exception(error))
+            _log.debug("the failure in full:\n%s", cleaned({"trace": trace})["trace"])
     return CompactResult(messages=list(request.messages), outcome="error", error=error)

@@ -15,6 +15,7 @@ from compact_otel.config import CompactConfig, SummarizerConfig
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
+from compact_otel.redaction import Gate, Unredacted
 
 if TYPE_CHECKING:
     from compact_otel.estimators.rough import RoughEstimator
@@ -33,6 +34,7 @@ class Parts:
         storage: None for what `config.storage` says.
         exporters: None for what `config.telemetry` says.
         tracer_provider: Where the spans of a summariser go; None for the global provider.
+        gate: What passes out of the process passes it; None for what `config.redaction` says.
     """
 
     def __init__(
@@ -44,14 +46,16 @@ class Parts:
         exporters: Sequence[Exporter] | None = None,
         *,
         tracer_provider: TracerProvider | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self.gate = gate_of(config) if gate is None else gate
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.rough = _rough_estimator() if estimator is None else None
         given = _configured(config, tracer_provider) if summarizer is None else [summarizer]
         self.summarizers = _summarizers(given)
-        self.storage = _storage(config) if storage is None else storage
-        self.exporters = _exporters(config) if exporters is None else tuple(exporters)
+        self.storage = _storage(config, self.gate) if storage is None else storage
+        self.exporters = _exporters(config, self.gate) if exporters is None else tuple(exporters)
 
 
 def is_own(part: object) -> bool:
@@ -139,11 +143,16 @@ def _summarizers(first: Sequence[Summarizer]) -> tuple[Summarizer, ...]:
     return (*first, ExtractiveSummarizer())
 
 
-def _storage(config: CompactConfig) -> StorageAdapter | None:
+def gate_of(config: CompactConfig) -> Gate:
+    """Return what everything passes that leaves the process, as the configuration says."""
+    return config.redaction.redactor() if config.redaction.enabled else Unredacted()
+
+
+def _storage(config: CompactConfig, gate: Gate) -> StorageAdapter | None:
     if config.storage.adapter == "fs":
         from compact_otel.adapters.fs import FileStorage
 
-        return FileStorage(config.storage.path)
+        return FileStorage(config.storage.path, redactor=gate, redact=config.redaction.enabled)
     if config.storage.adapter == "s3":
         from compact_otel.adapters.s3 import S3Storage
 
@@ -154,6 +163,8 @@ def _storage(config: CompactConfig) -> StorageAdapter | None:
             kms_key_id=where.kms_key_id,
             region=where.region,
             endpoint=where.endpoint,
+            redactor=gate,
+            redact=config.redaction.enabled,
         )
     if config.storage.adapter == "memory":
         from compact_otel.adapters.memory import MemoryStorage
@@ -162,11 +173,11 @@ def _storage(config: CompactConfig) -> StorageAdapter | None:
     return None
 
 
-def _exporters(config: CompactConfig) -> tuple[Exporter, ...]:
+def _exporters(config: CompactConfig, gate: Gate) -> tuple[Exporter, ...]:
     if config.telemetry.exporter == "console":
         from compact_otel.exporters.console import ConsoleExporter
 
-        return (ConsoleExporter(),)
+        return (ConsoleExporter(redactor=gate),)
     return ()
 
 

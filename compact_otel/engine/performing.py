@@ -36,6 +36,7 @@ from compact_otel.core.job import (
 )
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
+from compact_otel.core.types import SummaryRequest
 from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts, is_own
@@ -45,6 +46,7 @@ from compact_otel.engine.telling import Telling, now
 from compact_otel.engine.workers import WORKERS
 from compact_otel.metering import Meters
 from compact_otel.patience import Patience
+from compact_otel.redaction import Gate
 from compact_otel.suppression import is_suppressed
 from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.windows import Windows
@@ -79,6 +81,7 @@ class Shared:
     telemetry: Telemetry
     meters: Meters
     windows: Windows
+    untold: deque[events.Event]
 
     @property
     def estimator(self) -> TokenEstimator:
@@ -120,7 +123,9 @@ class Performance:
         self._meter = (
             None
             if observed or shared.meters.is_off or is_suppressed()
-            else shared.meters.of(job.scale.call.model, job.scale.policy.strategy, job.trigger)
+            else shared.meters.of(
+                shared.telemetry.name(job.scale.call.model), job.scale.policy.strategy, job.trigger
+            )
         )
         self._began = time.perf_counter()
         self._blocked = running_loop() if blocking else None
@@ -253,16 +258,8 @@ class Performance:
             case CountExactly(view) if self._job.count is not None:
                 self._be_patient_with(PROVIDER)
                 return self._job.count(view)
-            case Summarize(request, attempt):
-                writer = self._writers[attempt]
-                self._be_patient_with(_who(writer))
-                if request.missing and self._asked_for > self._shared.config.summarizer.timeout / 2:
-                    raise TimeoutError("no time to ask once more")
-                request = replace(request, tell=self._steps.tell)
-                if not is_own(writer):
-                    items, kept = copied(request.items), copied(request.kept)
-                    request = replace(request, items=items, kept=kept)
-                return writer.summarize(request)
+            case Summarize():
+                return self._summarize(effect)
             case SaveTranscript():
                 # Copies for others, who may write into them: these are the program's own items.
                 return self._storage.save_transcript(session_id, copied(self._job.items))
@@ -275,6 +272,19 @@ class Performance:
                 if self._job.storage is not None:
                     self._storage.save_checkpoint(session_id, checkpoint)
         return None
+
+    def _summarize(self, effect: Summarize) -> Any:
+        request, writer = effect.request, self._writers[effect.attempt]
+        self._be_patient_with(_who(writer))
+        if request.missing and self._asked_for > self._shared.config.summarizer.timeout / 2:
+            raise TimeoutError("no time to ask once more")
+        request = replace(request, tell=self._steps.tell)
+        if not is_own(writer):
+            items, kept = copied(request.items), copied(request.kept)
+            request = replace(request, items=items, kept=kept)
+        if self._shared.config.redaction.summarizer_prompt and not _is_near(writer):
+            request = _redacted(request, self._shared.parts.gate)
+        return writer.summarize(request)
 
     def overdue(self, effect: Effect, limit: float) -> None:
         """Leave out for a while who did not answer in time."""
@@ -411,11 +421,32 @@ def performing(
             shared, session_id, job, writers, span, observed=observed, blocking=blocking
         )
         try:
+            while shared.untold:
+                performance.perform(shared.untold.popleft())
             yield performance
         finally:
             performance.tell()  # of a call that was given up meanwhile
             performance.release()
             _busy.reset(token)
+
+
+def _is_near(summarizer: Summarizer) -> bool:
+    """Say whether what a summariser is shown stays in the process."""
+    return getattr(summarizer, "immediate", False) is True
+
+
+def _redacted(request: SummaryRequest, gate: Gate) -> SummaryRequest:
+    """Return a request with nothing secret in it; it can be asked as a transcript only."""
+    return replace(
+        request,
+        items=gate.value(request.items),
+        kept=gate.value(request.kept),
+        previous_summary=gate.value(request.previous_summary),
+        note=gate.value(request.note),
+        missing=tuple(gate.value(request.missing)),
+        prefix=None,
+        native=None,
+    )
 
 
 def _who(summarizer: Summarizer) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from compact_otel.config import CompactConfig
 from compact_otel.core import events, frame
 from compact_otel.core.types import CallContext, SessionStatus, Usage
 from compact_otel.engine.known import Known
-from compact_otel.engine.parts import Parts
+from compact_otel.engine.parts import Parts, gate_of
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.runs import Runs
@@ -29,6 +31,8 @@ from compact_otel.windows import Windows
 
 if TYPE_CHECKING:  # loaded where log records are asked for
     from opentelemetry._logs import LoggerProvider
+
+_log = logging.getLogger("compact_otel")
 
 _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
@@ -50,6 +54,16 @@ def _live_path(provider: TracerProvider | None, joined: Any) -> Callable[[Any], 
     return live_path(os.environ, joined)
 
 
+def _warnings(config: CompactConfig) -> Iterator[events.Event]:
+    """Yield what the first call tells of the settings."""
+    if not config.redaction.enabled:
+        _log.warning(
+            "`redaction.enabled` is false: secrets and personal data leave the process as they "
+            "are, in the archive and wherever telemetry goes"
+        )
+        yield events.RedactionOff(enabled=False)
+
+
 class Service:
     """Answers a manager; its methods mean what they mean in `CompactManager`.
 
@@ -69,13 +83,14 @@ class Service:
         logger_provider: LoggerProvider | None,
         **parts: Any,
     ) -> None:
+        gate = gate_of(config)
         viewer = None
         if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
             from compact_otel.exporters.ariadne.joining import with_viewer
 
-            tracer_provider, viewer = with_viewer(tracer_provider)
+            tracer_provider, viewer = with_viewer(tracer_provider, gate)
         self.tracer_provider = tracer_provider
-        self.parts = Parts(config, **parts, tracer_provider=tracer_provider)
+        self.parts = Parts(config, **parts, tracer_provider=tracer_provider, gate=gate)
         self._config = config
         self._windows = Windows()
         patience = Patience()
@@ -91,11 +106,13 @@ class Service:
                 patience,
                 config.telemetry.events,
                 logger_provider,
-                config.telemetry.spans,
+                spans=config.telemetry.spans,
                 live=_live_path(tracer_provider, viewer),
+                gate=gate,
             ),
             meters=Meters(patience, meter_provider),
             windows=self._windows,
+            untold=deque(_warnings(config)),
         )
         self.runs = Runs(self._shared)
 
@@ -153,6 +170,10 @@ class Service:
             from compact_otel.marking import mark_spans_of
 
             self._shared.patience.call("the tracer provider", partial(mark_spans_of, provider))
+
+    def clean_name(self, name: str) -> str:
+        """Return a name as it may leave the process."""
+        return self._shared.telemetry.name(name) or ""
 
     def tell(self, session_id: str, event: events.Event, *, content: bool) -> None:
         """Give an event that belongs to no model call to the current span and the exporters."""

@@ -9,6 +9,7 @@ import compact_otel
 from compact_otel.config import (
     CompactConfig,
     EstimatorConfig,
+    RedactionConfig,
     StorageConfig,
     SummarizerConfig,
     TelemetryConfig,
@@ -43,6 +44,7 @@ def test_the_readme_lists_every_setting_with_its_default():
         "estimator": EstimatorConfig(),
         "summarizer": SummarizerConfig(),
         "storage": StorageConfig(),
+        "redaction": RedactionConfig(),
     }
     names = {name for name, _ in SETTINGS}
     policy = set(config.policy.__slots__)

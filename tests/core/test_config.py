@@ -7,6 +7,7 @@ import pytest
 from compact_otel.config import (
     CompactConfig,
     EstimatorConfig,
+    RedactionConfig,
     StorageConfig,
     SummarizerConfig,
     TelemetryConfig,
@@ -72,6 +73,14 @@ ENVIRONMENT = {
     "COMPACT_AGENT_SPANS": ("off", lambda c: c.telemetry.agent_spans, "off"),
     "COMPACT_CUSTOM_SPAN": ("yes", lambda c: c.telemetry.custom_span, True),
     "COMPACT_STORAGE_ADAPTER": ("memory", lambda c: c.storage.adapter, "memory"),
+    "COMPACT_REDACTION_ENABLED": ("no", lambda c: c.redaction.enabled, False),
+    "COMPACT_REDACTION_ALLOW": ("email, phone", lambda c: c.redaction.allow, ("email", "phone")),
+    "COMPACT_REDACTION_PATTERNS": (
+        "a{1,2}\n(b)",
+        lambda c: c.redaction.patterns,
+        ("a{1,2}", "(b)"),
+    ),
+    "COMPACT_REDACTION_SUMMARIZER_PROMPT": ("1", lambda c: c.redaction.summarizer_prompt, True),
     "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
 }
 
@@ -89,6 +98,7 @@ SECTIONS = {
     "estimator": EstimatorConfig,
     "summarizer": SummarizerConfig,
     "storage": StorageConfig,
+    "redaction": RedactionConfig,
 }
 
 
@@ -104,6 +114,7 @@ def test_no_field_is_without_an_environment_variable():
             name if section == "telemetry" else f"{section}_{name}"
             for section, kind in SECTIONS.items()
             for name in kind.__slots__
+            if name != "custom"  # a function
         ),
     ]
     assert {f"COMPACT_{name.upper()}" for name in fields} == set(ENVIRONMENT)

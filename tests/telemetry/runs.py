@@ -98,6 +98,12 @@ async def observed(**options):
     await manager(900, mode="observe", **options).apreflight("s", LONG, call=CALL)
 
 
+async def unredacted(**options):
+    await manager(10_000, redaction={"enabled": False}, **options).apreflight(
+        "s", talk(2), call=CALL
+    )
+
+
 async def unknown(**options):
     await manager(900, **options).apreflight("s", LONG)
 

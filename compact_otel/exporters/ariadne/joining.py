@@ -12,6 +12,7 @@ from opentelemetry.trace import TracerProvider
 from compact_otel.exporters.ariadne.exporter import AriadneSpanExporter
 from compact_otel.exporters.ariadne.payload import MOST_ROWS
 from compact_otel.forks import mutex
+from compact_otel.redaction import Gate
 
 _DELAY_MS = 100
 """A viewer is looked at while the agent runs; OpenTelemetry's own delay is five seconds."""
@@ -21,7 +22,9 @@ _joined: WeakKeyDictionary[SdkTracerProvider, AriadneSpanExporter] = WeakKeyDict
 _own: SdkTracerProvider | None = None
 
 
-def with_viewer(provider: TracerProvider | None) -> tuple[TracerProvider, AriadneSpanExporter]:
+def with_viewer(
+    provider: TracerProvider | None, gate: Gate | None = None
+) -> tuple[TracerProvider, AriadneSpanExporter]:
     """Return a tracer provider whose spans go to the Ariadne viewer, too, and by what they go.
 
     A provider is joined once, and for good: OpenTelemetry takes no processor back.
@@ -29,6 +32,7 @@ def with_viewer(provider: TracerProvider | None) -> tuple[TracerProvider, Ariadn
     Args:
         provider: The one that is used; None for the global provider. Where that is none of the SDK
             there are no spans to be shown but ours, and they get a provider of their own.
+        gate: What every string goes through; None is `Redactor()`.
     """
     global _own  # noqa: PLW0603 - one for all managers of a process
     found = trace.get_tracer_provider() if provider is None else provider
@@ -36,7 +40,7 @@ def with_viewer(provider: TracerProvider | None) -> tuple[TracerProvider, Ariadn
         if not isinstance(found, SdkTracerProvider):
             found = _own = SdkTracerProvider() if _own is None else _own
         if found not in _joined:
-            exporter = _joined[found] = AriadneSpanExporter()
+            exporter = _joined[found] = AriadneSpanExporter(redactor=gate)
             found.add_span_processor(
                 BatchSpanProcessor(
                     exporter, schedule_delay_millis=_DELAY_MS, max_export_batch_size=MOST_ROWS
