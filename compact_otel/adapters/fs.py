@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from compact_otel.adapters import audit, claims
+from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -104,7 +105,7 @@ class FileStorage:
         redact: bool = True,
     ) -> None:
         self._root = Path(path).absolute()
-        self._gate = (redactor or Redactor()) if redact else None
+        self._outgoing = Outgoing(redactor, redact=redact)
         self._names = redactor if isinstance(redactor, Redactor) else Redactor()
         self._warned = False
 
@@ -117,12 +118,12 @@ class FileStorage:
             StorageError: If it cannot be written; nothing is left behind then.
         """
         records = [plain(message) for message in messages]
-        data = b"".join(map(self._redacted, records))
+        data = b"".join(map(self._outgoing.line, records))
         with self._writing(session_id, "transcript-pre-compact") as directory:
             step, descriptor, target = _claim_next(directory)
             _write_whole(descriptor, _temporary(target), target, data)
         receipt = self._receipt(target, step, len(data), len(messages))
-        self._audit(session_id, receipt, data, records)
+        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
         return receipt
 
     def save_summary(
@@ -134,13 +135,15 @@ class FileStorage:
             StorageError: If it cannot be written; an earlier one stays.
         """
         record = plain(summary)
-        data = self._redacted(record)
+        data = self._outgoing.line(record)
         file_name = f"{summary_name(step)}.json"
         with self._writing(session_id, file_name) as directory:
             target = directory / file_name
             _replace(target, data)
         receipt = self._receipt(target, step, len(data), 1)
-        self._audit(session_id, receipt, data, [record])
+        self._chain(
+            session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
+        )
         return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
@@ -149,7 +152,7 @@ class FileStorage:
         Raises:
             StorageError: If it cannot be written.
         """
-        self._chain(session_id, self._gated(plain(event)))
+        self._chain(session_id, self._outgoing.data(plain(event)))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Append a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -169,7 +172,7 @@ class FileStorage:
             messages=1,
             redacted=False,
         )
-        self._chain(session_id, audit.written(session_id, self.name, receipt, line, line))
+        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, line))
 
     def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
         """Return the newest checkpoint of each key, oldest first; torn and foreign lines are not.
@@ -237,7 +240,9 @@ class FileStorage:
                 ident = name.partition(".")[0]
                 stored[ident] = [audit.digest_of(_read(directory / name))]
             sealed = _seal_in(directory)
-        return audit.faults(session_id, self._lines(session_id, _EVENTS), stored, sealed)
+        return audit.faults(
+            self._outgoing.name(session_id), self._lines(session_id, _EVENTS), stored, sealed
+        )
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -318,33 +323,13 @@ class FileStorage:
                 errno.errorcode.get(error.errno or 0, error.errno),
             )
 
-    def _gated(self, data: Any) -> Any:
-        return data if self._gate is None else self._gate.value(data)
-
-    def _redacted(self, data: Any) -> bytes:
-        return json_line(self._gated(data))
-
-    def _audit(
-        self, session_id: str, receipt: ArchiveReceipt, data: bytes, records: Sequence[Any]
-    ) -> None:
-        unredacted = b"".join(map(json_line, records)) if self._gate is not None else data
-        record = audit.written(session_id, self.name, receipt, data, unredacted)
-        self._chain(session_id, self._gated(record))
-
     def _chain(self, session_id: str, record: Any) -> None:
         """Append an event behind the last one."""
         with self._writing(session_id, _EVENTS) as directory, _alone(directory / _EVENTS) as events:
-            last = _last_link(events) or audit.beginning(session_id)
+            last = _last_link(events) or audit.beginning(self._outgoing.name(session_id))
             line = audit.chained(record, last)
             _append_to(events, line)
             _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
-
-    def _shown(self, session_id: str) -> str:
-        """Return what a session is called on disk: a hash where its id would tell a secret."""
-        if self._gate is None or self._names.name(session_id) == session_id:
-            return session_id
-        data = session_id.encode("utf-8", "surrogatepass")
-        return f"redacted-{sha256(data).hexdigest()[:32]}"
 
     def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
@@ -353,12 +338,12 @@ class FileStorage:
             location=str(target),
             size=size,
             messages=messages,
-            redacted=self._gate is not None,
+            redacted=self._outgoing.redacts,
         )
 
     @contextmanager
     def _writing(self, session_id: str, file_name: str) -> Iterator[Path]:
-        session_id = self._shown(session_id)
+        session_id = self._outgoing.name(session_id)
         directory = self._root / directory_name(session_id)
         with _explained("write", directory / file_name):
             _make_directory(directory)
@@ -369,7 +354,7 @@ class FileStorage:
 
     @contextmanager
     def _reading(self, session_id: str, file_name: str = "") -> Iterator[Path]:
-        directory = self._root / directory_name(self._shown(session_id))
+        directory = self._root / directory_name(self._outgoing.name(session_id))
         with _explained("read", directory / file_name):
             _refuse_link(directory)
             yield directory

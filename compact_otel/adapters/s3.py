@@ -45,6 +45,7 @@ from uuid import uuid4
 
 from compact_otel.adapters import audit
 from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.records import (
     directory_name,
     json_line,
@@ -59,7 +60,7 @@ from compact_otel.config import check_bucket
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
 from compact_otel.forks import mutex
-from compact_otel.redaction import Gate, Redactor, plain
+from compact_otel.redaction import Gate, plain
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -150,7 +151,7 @@ class S3Storage:
         self._last_events: OrderedDict[str, audit.Link] = OrderedDict()
         self._turns = ThreadClaims()
         self._making = mutex()
-        self._gate = (redactor or Redactor()) if redact else None
+        self._outgoing = Outgoing(redactor, redact=redact)
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
         """Store a history under the session's next number, one item a line.
@@ -161,13 +162,13 @@ class S3Storage:
             StorageError: If it cannot be written; nothing is left behind then.
         """
         records = [plain(message) for message in messages]
-        data = b"".join(map(self._redacted, records))
+        data = b"".join(map(self._outgoing.line, records))
         folder = self._folder(session_id)
         with self._explained("write", folder):
             self._name_session(session_id, folder)
             step, key = self._add_transcript(folder, data)
         receipt = self._receipt(transcript_name(step), key, step, len(data), len(messages))
-        self._audit(session_id, receipt, data, records)
+        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
         return receipt
 
     def save_summary(
@@ -179,14 +180,16 @@ class S3Storage:
             StorageError: If it cannot be written; an earlier one stays.
         """
         record = plain(summary)
-        data = self._redacted(record)
+        data = self._outgoing.line(record)
         folder = self._folder(session_id)
         key = f"{folder}{summary_name(step)}.json"
         with self._explained("write", key):
             self._name_session(session_id, folder)
             self._put(key, data)
         receipt = self._receipt(summary_name(step), key, step, len(data), 1)
-        self._audit(session_id, receipt, data, [record])
+        self._chain(
+            session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
+        )
         return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
@@ -195,7 +198,7 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written.
         """
-        self._chain(session_id, self._gated(plain(event)))
+        self._chain(session_id, self._outgoing.data(plain(event)))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Store a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -221,7 +224,7 @@ class S3Storage:
             messages=1,
             redacted=False,
         )
-        self._chain(session_id, audit.written(session_id, self.name, receipt, line, line))
+        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, line))
 
     def _replaced(self, key: str, line: bytes, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint unless a newer version of it is there; say whether that was done."""
@@ -301,7 +304,7 @@ class S3Storage:
                 for checkpoint in newest_checkpoints([line]):
                     stored[audit.checkpoint_id(checkpoint.key)] = [audit.digest_of(line)]
         lines = [line.rstrip(b"\n") for line in self._events(session_id)]
-        return audit.faults(session_id, lines, stored)
+        return audit.faults(self._outgoing.name(session_id), lines, stored)
 
     def _events(self, session_id: str) -> list[bytes]:
         folder = f"{self._folder(session_id)}events/"
@@ -372,7 +375,7 @@ class S3Storage:
     def _last_link(self, session_id: str, events: str) -> audit.Link:
         number = max(self._numbers(events, _EVENT), default=0)
         if not number:
-            return audit.beginning(session_id)
+            return audit.beginning(self._outgoing.name(session_id))
         line = (self._get(f"{events}{number:08d}.json") or b"").rstrip(b"\n")
         return audit.Link(number, audit.digest_of(line))
 
@@ -448,10 +451,11 @@ class S3Storage:
     # --- sessions ---
 
     def _folder(self, session_id: str) -> str:
-        return f"{self._prefix}{directory_name(session_id)}/"
+        return f"{self._prefix}{directory_name(self._outgoing.name(session_id))}/"
 
     def _name_session(self, session_id: str, folder: str) -> None:
         """Write down a session that the name of its folder does not tell."""
+        session_id = self._outgoing.name(session_id)
         if session_of(directory_name(session_id)) is None:
             self._put(f"{folder}{_SESSION}", json_line({"session_id": session_id}), IfNoneMatch="*")
 
@@ -474,19 +478,6 @@ class S3Storage:
                 self._made = (os.getpid(), _new_client(self._region, self._endpoint))
             return self._made[1]
 
-    def _gated(self, data: Any) -> Any:
-        return data if self._gate is None else self._gate.value(data)
-
-    def _redacted(self, data: Any) -> bytes:
-        return json_line(self._gated(data))
-
-    def _audit(
-        self, session_id: str, receipt: ArchiveReceipt, data: bytes, records: Sequence[Any]
-    ) -> None:
-        unredacted = b"".join(map(json_line, records)) if self._gate is not None else data
-        record = audit.written(session_id, self.name, receipt, data, unredacted)
-        self._chain(session_id, self._gated(record))
-
     def _receipt(self, ident: str, key: str, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
             id=ident,
@@ -494,7 +485,7 @@ class S3Storage:
             location=f"s3://{self._bucket}/{key}",
             size=size,
             messages=messages,
-            redacted=self._gate is not None,
+            redacted=self._outgoing.redacts,
         )
 
     @contextmanager

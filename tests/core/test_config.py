@@ -81,6 +81,11 @@ ENVIRONMENT = {
         ("a{1,2}", "(b)"),
     ),
     "COMPACT_REDACTION_SUMMARIZER_PROMPT": ("1", lambda c: c.redaction.summarizer_prompt, True),
+    "COMPACT_STORAGE_BUCKET": ("kept", lambda c: c.storage.bucket, "kept"),
+    "COMPACT_STORAGE_PREFIX": ("kept/here", lambda c: c.storage.prefix, "kept/here"),
+    "COMPACT_STORAGE_KMS_KEY_ID": ("alias/kept", lambda c: c.storage.kms_key_id, "alias/kept"),
+    "COMPACT_STORAGE_REGION": ("eu-central-1", lambda c: c.storage.region, "eu-central-1"),
+    "COMPACT_STORAGE_ENDPOINT": ("http://kept", lambda c: c.storage.endpoint, "http://kept"),
     "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
 }
 
@@ -196,7 +201,8 @@ PROBLEMS = {
     "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
         "policy": {"keep_turns": 1}
     },
-    "`storage.zzz` is not a setting; valid are adapter, path, timeout": {"storage": {"zzz": 1}},
+    "`storage.zzz` is not a setting; valid are adapter, bucket, endpoint, kms_key_id, path, "
+    "prefix, region, timeout": {"storage": {"zzz": 1}},
     "need a model name in `model`, got 7": {"model": 7},
     "need true or false in `estimator.exact`, got 'yes'": {"estimator": {"exact": "yes"}},
     "need seconds > 0 in `estimator.timeout`, got 0": {"estimator": {"timeout": 0}},
@@ -247,11 +253,12 @@ PROBLEMS = {
         "telemetry": None
     },
     "need a StorageConfig in `storage`, got 'fs'; "
-    "a mapping with any of adapter, path, timeout will do": {"storage": "fs"},
+    "a mapping with any of adapter, path, bucket, prefix, kms_key_id, region, endpoint, timeout "
+    "will do": {"storage": "fs"},
     "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
         "telemetry": {"exporter": "x"}
     },
-    "need `storage.adapter` to be one of fs, memory, none, got 's4'": {
+    "need `storage.adapter` to be one of fs, s3, memory, none, got 's4'": {
         "storage": {"adapter": "s4"}
     },
     "need a folder in `storage.path`, got ''": {"storage": {"path": ""}},
