@@ -179,3 +179,151 @@ def tokens(
     from compact_otel.tokens.command import tokens as count
 
     count(file, model=model, window=window, session=session, preview=preview, as_json=as_json)
+
+
+_in_archive = click.option(
+    "--path",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Read the archive of files in this folder.  [default: what COMPACT_STORAGE_ says]",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+
+
+@main.group(short_help="Look after what was compacted away.")
+def archive() -> None:
+    """List, read, verify, prune and export what was compacted away.
+
+    The archive is the one that the agent writes to with the same COMPACT_ environment: files below
+    COMPACT_STORAGE_PATH, or objects in COMPACT_STORAGE_BUCKET if COMPACT_STORAGE_ADAPTER is s3.
+    With --path DIR it is the one in that folder.
+    """
+
+
+@archive.command(short_help="List the sessions, or the records of one.")
+@click.argument("session", metavar="[SESSION]", required=False)
+@_in_archive
+@_as_json
+def ls(session: str | None, *, path: Path | None, as_json: bool) -> None:
+    """List the sessions with their compactions, bytes and last write, or the records of one.
+
+    The exit code is 0 if it was listed, 1 if there is no archive or it cannot be read, and 2 for
+    an unknown session, or options or a COMPACT_ environment that make no sense.
+    """
+    from compact_otel.archive.listing import ls as list_archive
+
+    list_archive(session, path=path, as_json=as_json)
+
+
+@archive.command(short_help="Read a summary, a transcript, the events or the audit.")
+@click.argument("session", metavar="SESSION")
+@click.argument("step", metavar="[STEP]", type=click.IntRange(min=1), required=False)
+@click.option("--summary", "part", flag_value="summary", default=True, help="This is the default.")
+@click.option("--transcript", "part", flag_value="transcript", help="The history before it.")
+@click.option("--events", "part", flag_value="events", help="What happened in the session.")
+@click.option("--audit", "part", flag_value="audit", help="What was written and removed.")
+@_in_archive
+@_as_json
+def show(session: str, step: int | None, *, part: Any, path: Path | None, as_json: bool) -> None:
+    """Read the newest summary of a session, the one of STEP, or what an option names.
+
+    Stored text is shown as text: control characters become question marks.
+
+    The exit code is 0 if it was shown, 1 if nothing of that kind is kept or it cannot be read, and
+    2 for an unknown session or step, or options or a COMPACT_ environment that make no sense.
+    """
+    from compact_otel.archive.showing import show as show_record
+
+    show_record(session, step, part, path=path, as_json=as_json)
+
+
+@archive.command(short_help="Is it all still there, and as it was written?")
+@click.argument("sessions", metavar="[SESSION]...", nargs=-1)
+@_in_archive
+@_as_json
+@click.pass_context
+def verify(
+    context: click.Context,
+    /,
+    *,
+    sessions: tuple[str, ...],
+    path: Path | None,
+    as_json: bool,
+) -> None:
+    """Hold all sessions, or those that are named, against the audit of what was written.
+
+    A note is something that a crash or a full disk explains; an error is something that was
+    changed, put in or lost, or cannot be read.
+
+    The exit code is 0 if there are no errors, 1 if there are, or no archive, and 2 for an unknown
+    session, or options or a COMPACT_ environment that make no sense.
+    """
+    from compact_otel.archive.verifying import verify as hold_against_audit
+
+    context.exit(0 if hold_against_audit(sessions, path=path, as_json=as_json) else 1)
+
+
+@archive.command(short_help="Remove what is older than it may be kept.")
+@click.argument("sessions", metavar="[SESSION]...", nargs=-1)
+@click.option(
+    "--older-than",
+    required=True,
+    metavar="AGE",
+    help="Hours, days or weeks since the last write: 12h, 30d, 2w.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_in_archive
+@_as_json
+@click.pass_context
+def prune(
+    context: click.Context, /, *, sessions: tuple[str, ...], path: Path | None, **options: Any
+) -> None:
+    """Remove transcripts and summaries that were last written longer ago than AGE.
+
+    Of all sessions, or of those that are named. Each removal is a line in the audit, so `verify`
+    finds nothing missing. A session of which everything is older, its events and checkpoints, too,
+    goes as a whole; its next compaction starts from nothing. A session that is being compacted is
+    passed over, and files that compact_otel did not write stay.
+
+    The exit code is 0 if all that is older is gone, or in use, 1 if something could not be removed
+    or the answer was no, and 2 for an unknown session, or options or a COMPACT_ environment that
+    make no sense.
+    """
+    from compact_otel.archive.pruning import prune as remove_old
+
+    older_than = options.pop("older_than")
+    context.exit(0 if remove_old(older_than, sessions, path=path, **options) else 1)
+
+
+@archive.command(short_help="Write a session as one JSON document.")
+@click.argument("session", metavar="SESSION")
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    show_default="stdout",
+    metavar="FILE",
+    help="Write it to FILE, readable for its owner alone; whole, or not at all.",
+)
+@click.option(
+    "--checkpoints", is_flag=True, help="The checkpoints, too. These hold secrets unredacted."
+)
+@_in_archive
+def export(session: str, *, output: str, checkpoints: bool, path: Path | None) -> None:
+    """Write all that is kept of a session as one JSON document.
+
+    \b
+    Keys of the JSON object:
+      session_id, archive   which session, and where it is kept
+      steps                 of each compaction: step, transcript, summary, null for what is gone
+      events, audit         what happened, and what was written and removed
+      checkpoints           only with --checkpoints
+
+    The exit code is 0 if it was written, 1 if there is no archive or something in it cannot be
+    read, and 2 for an unknown session, a FILE that cannot be written, or options or a COMPACT_
+    environment that make no sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.archive.exporting import export as write_session
+
+    write_session(session, output=output, checkpoints=checkpoints, path=path)

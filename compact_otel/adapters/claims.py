@@ -46,7 +46,8 @@ if sys.platform == "win32":
         """Close what `locked` locked."""
         os.close(descriptor)
 
-    def _is_still(descriptor: int, path: Path) -> bool:  # noqa: ARG001 - as on other systems
+    def is_still(descriptor: int, path: Path) -> bool:  # noqa: ARG001 - as on other systems
+        """Say whether a file that was opened has its name still."""
         return True  # a file that is open cannot be removed here
 else:
     import fcntl
@@ -57,7 +58,7 @@ else:
     def _end(descriptor: int, path: Path) -> None:
         try:
             with suppress(OSError):
-                if _is_still(descriptor, path):
+                if is_still(descriptor, path):
                     path.unlink()
         finally:
             unlock(descriptor)
@@ -71,7 +72,7 @@ else:
         finally:
             os.close(descriptor)
 
-    def _is_still(descriptor: int, path: Path) -> bool:
+    def is_still(descriptor: int, path: Path) -> bool:
         """Say whether a file that was opened has its name still."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.lstat(path))
@@ -109,7 +110,7 @@ def hold(path: Path, opened: Callable[[Path], int]) -> object | None:
 
 
 def _is_locked(descriptor: int, path: Path) -> bool:
-    return _is_free(descriptor) and _is_still(descriptor, path)
+    return _is_free(descriptor) and is_still(descriptor, path)
 
 
 def _is_free(descriptor: int) -> bool:
@@ -132,6 +133,25 @@ def locked(descriptor: int) -> bool:
         if error.errno in UNSUPPORTED:
             return True
         raise
+
+
+def is_held(path: Path, opened: Callable[[Path], int]) -> bool:
+    """Say whether somebody has claimed a file, and leave it as it is.
+
+    Args:
+        path: The file.
+        opened: As in `hold`, but does not create it.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    with _holding:
+        descriptor = opened(path)
+        if not locked(descriptor):
+            os.close(descriptor)
+            return True
+        unlock(descriptor)
+    return False
 
 
 def let_go(claim: object) -> None:

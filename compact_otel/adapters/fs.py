@@ -5,9 +5,10 @@
         transcript-pre-compact-001.jsonl   the history before the first compaction, an item a line
         summary-001.json                   what took its place, with its figures
         events.jsonl                       what happened, an event a line, chained (see `audit`)
-      events.seal                        the end of that chain
+        events.seal                        the end of that chain
         checkpoints.jsonl                  a checkpoint a line; the last one of a key counts
-      claim-0f3a....lock                 there while somebody compacts the conversation
+        claim-0f3a....lock                 there while somebody compacts the conversation
+        removed-007                        empty; number 7 was removed and is not given again
 
 Rules it keeps, for threads and processes alike:
 
@@ -33,8 +34,10 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import math
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -45,11 +48,18 @@ from typing import Any
 from compact_otel.adapters import audit, claims
 from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.records import (
+    CHECKPOINTS,
+    EVENTS,
+    Stored,
     directory_name,
+    given,
     json_line,
     newest_checkpoints,
     readable,
+    removed_name,
+    removed_steps,
     session_of,
+    step_of,
     summary_name,
     transcript_name,
     whole_lines,
@@ -70,6 +80,13 @@ _TAIL = 8192
 _SESSION = "session.json"  # only where the directory's name does not tell the session
 _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
 _NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
+_WHOLE = r"(?:transcript-pre-compact-[0-9]{3,}\.jsonl|summary-[0-9]{3,}\.json|session\.json)"
+_CLAIM = re.compile(r"claim-[0-9a-f]{16}\.lock")
+_OURS = re.compile(
+    rf"{_WHOLE}|\.{_WHOLE}(\.[0-9a-f]{{16}})?\.tmp|events\.jsonl|events\.seal|checkpoints\.jsonl"
+    rf"|removed-[0-9]{{3,}}|{_CLAIM.pattern}"
+)
+"""Whatever this module writes; nothing else is ever removed."""
 
 # Windows knows no O_NOFOLLOW and would write `\r\n` without O_BINARY.
 _ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -78,6 +95,10 @@ _LINKED = "symbolic links are not followed here: replace it by what it points to
 _WAYS_OUT = {
     ("read", errno.ELOOP): _LINKED,
     ("write", errno.ELOOP): _LINKED,
+    ("remove", errno.ELOOP): _LINKED,
+    ("remove", errno.ENOENT): "`records()` names what there is",
+    ("remove", errno.EACCES): "whoever owns it may remove it",
+    ("remove", errno.EPERM): "whoever owns it may remove it",
     ("read", errno.ENOENT): "`steps()` names the transcripts there are",
 }
 _WAY_OUT = "make room or rights for it, or give `FileStorage` another `path`"
@@ -243,6 +264,137 @@ class FileStorage:
         return audit.faults(
             self._outgoing.name(session_id), self._lines(session_id, _EVENTS), stored, sealed
         )
+
+    def records(self, session_id: str) -> list[Stored]:
+        """Return what is stored of a session, sorted by id; none for one that is not there.
+
+        Raises:
+            StorageError: If the session's directory is there and cannot be read.
+        """
+        with self._reading(session_id) as directory:
+            found: dict[str, Stored] = {}
+            for name, status in _ours(directory).items():
+                if _NUMBERED.fullmatch(name):
+                    ident = name.partition(".")[0]
+                elif name in (_EVENTS, _SEAL):
+                    ident = EVENTS
+                elif name == _CHECKPOINTS:
+                    ident = CHECKPOINTS
+                else:
+                    continue
+                same = found.get(ident, Stored(ident, 0, 0.0))
+                written = max(same.written, status.st_mtime)
+                found[ident] = Stored(ident, same.size + status.st_size, written)
+            return [found[ident] for ident in sorted(found)]
+
+    def is_claimed(self, session_id: str) -> bool:
+        """Say whether somebody compacts a conversation of the session right now.
+
+        Raises:
+            StorageError: If the session's directory is there and cannot be read.
+        """
+        with self._reading(session_id) as directory:
+            for name in filter(_CLAIM.fullmatch, _ours(directory)):
+                with suppress(FileNotFoundError):
+                    if claims.is_held(directory / name, _open_there):
+                        return True
+            return False
+
+    def remove(self, session_id: str, ident: str) -> None:
+        """Remove a transcript or a summary for good; its number is not given again.
+
+        The audit says so first: whoever is ended in between leaves something that is there still,
+        and nothing that seems to be lost.
+
+        Raises:
+            ValueError: If `ident` names neither a transcript nor a summary.
+            StorageError: If there is none of that id, or it cannot be removed.
+        """
+        step = step_of(ident)
+        with self._removing(session_id) as directory:
+            names = _ours(directory)
+            target = next((name for name in names if name.partition(".")[0] == ident), None)
+            if target is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._chain(session_id, self._outgoing.removed(session_id, self.name, ident))
+        with self._removing(session_id) as directory:
+            if step == max(given(names)):
+                os.close(_open(directory / removed_name(step), os.O_WRONLY | os.O_CREAT))
+                for lower in removed_steps(names):
+                    if lower < step:
+                        (directory / removed_name(lower)).unlink(missing_ok=True)
+            (directory / target).unlink(missing_ok=True)
+            _sync_directory(directory)
+
+    def remove_session(self, session_id: str, *, before: float = math.inf) -> bool:
+        """Remove all that was written of a session, its events and checkpoints, too.
+
+        What stands in its directory and was not written by this class stays, and the directory
+        with it. Whoever is ended meanwhile leaves records without events, which is no fault.
+
+        Args:
+            session_id: The session; one that is not there is removed already.
+            before: Leave it as it is if anything of it was written at this time or later, in
+                seconds since the epoch.
+
+        Returns:
+            Whether it was removed: not if somebody compacts a conversation of it, or has written
+            to it.
+
+        Raises:
+            StorageError: If something cannot be removed.
+        """
+        with self._removing(session_id) as directory:
+            with self._all_claims(directory) as alone:
+                if not (alone and directory.is_dir() and _are_older(_ours(directory), before)):
+                    return alone and not directory.is_dir()
+                with _alone(directory / _EVENTS):
+                    there = _ours(directory)
+                    if not _are_older(there, before):
+                        return False
+                    # Records without events are what a crash leaves; the reverse is a loss.
+                    for name in (_SEAL, _EVENTS):
+                        (directory / name).unlink(missing_ok=True)
+                for name in there.keys() - {_SEAL, _EVENTS}:
+                    path = directory / name
+                    with suppress(FileNotFoundError):
+                        if not _CLAIM.fullmatch(name) and path.lstat().st_mtime < before:
+                            path.unlink()
+            with suppress(OSError):  # somebody else's files are in it, or a new one
+                directory.rmdir()
+        return True
+
+    @contextmanager
+    def _all_claims(self, directory: Path) -> Iterator[bool]:
+        """Claim every conversation that somebody has claimed; enter with False if one has."""
+        held: list[object] = []
+        try:
+            for name in filter(_CLAIM.fullmatch, _ours(directory)):
+                try:
+                    claim = claims.hold(directory / name, _open_there)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if error.errno not in claims.UNSUPPORTED:
+                        raise
+                    continue
+                if claim is None:
+                    break
+                held.append(claim)
+            else:
+                yield True
+                return
+            yield False
+        finally:
+            for claim in held:
+                claims.let_go(claim)
+
+    @contextmanager
+    def _removing(self, session_id: str) -> Iterator[Path]:
+        directory = self._root / directory_name(session_id)
+        with _explained("remove", directory):
+            _refuse_link(directory)
+            yield directory
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -413,6 +565,29 @@ def _directories(root: Path) -> list[Path]:
         return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
+def _ours(directory: Path) -> dict[str, os.stat_result]:
+    """Return the files in a directory that this module wrote, by name; no links, no folders."""
+    try:
+        with os.scandir(directory) as entries:
+            found = {
+                entry.name: entry.stat(follow_symlinks=False)
+                for entry in entries
+                if _OURS.fullmatch(entry.name)
+            }
+    except FileNotFoundError:
+        return {}
+    return {name: status for name, status in found.items() if stat.S_ISREG(status.st_mode)}
+
+
+def _are_older(files: Mapping[str, os.stat_result], before: float) -> bool:
+    """Say whether all that was written is older; locks and an empty log were not written."""
+    return all(
+        status.st_mtime < before
+        for name, status in files.items()
+        if not _CLAIM.fullmatch(name) and (name != _EVENTS or status.st_size)
+    )
+
+
 def _session_in(directory: Path) -> str | None:
     session_id = session_of(directory.name)
     if session_id is None:
@@ -444,7 +619,7 @@ def _claim_next(directory: Path) -> tuple[int, int, Path]:
     Whoever creates the temporary file of a number, and then finds no file of that number, is the
     only one who may create it, until the temporary file is renamed to it or removed.
     """
-    step = max(_numbers(directory, _NUMBERED), default=0)
+    step = max(given(path.name for path in directory.iterdir()), default=0)
     while True:
         step += 1
         target = directory / f"{transcript_name(step)}.jsonl"
@@ -458,6 +633,10 @@ def _claim_next(directory: Path) -> tuple[int, int, Path]:
 
 def _create(path: Path) -> int:
     return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _open_there(path: Path) -> int:
+    return _open(path, os.O_RDWR)
 
 
 def _open_shared(path: Path) -> int:
@@ -526,16 +705,24 @@ def _alone(path: Path) -> Iterator[int]:
     Raises:
         OSError: ETIMEDOUT if somebody else does not let go of it.
     """
+    deadline = time.monotonic() + _ALONE_S
     descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
-        deadline = time.monotonic() + _ALONE_S
-        while not claims.locked(descriptor):
+        while True:
+            if claims.locked(descriptor):
+                if claims.is_still(descriptor, path):
+                    break
+                # The session was removed meanwhile: what is appended to this would be lost.
+                claims.unlock(descriptor)
+                descriptor = -1
+                descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             if time.monotonic() > deadline:
                 raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
             time.sleep(_GLANCE_S)
         yield descriptor
     finally:
-        claims.unlock(descriptor)
+        if descriptor >= 0:
+            claims.unlock(descriptor)
 
 
 def _last_link(events: int) -> audit.Link | None:

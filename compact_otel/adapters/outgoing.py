@@ -62,3 +62,7 @@ class Outgoing:
         """
         before = data if records is None else b"".join(map(json_line, records))
         return self.data(audit.written(self.name(session_id), adapter, receipt, data, before))
+
+    def removed(self, session_id: str, adapter: str, ident: str) -> Any:
+        """Return the audit record of something that is taken out on purpose."""
+        return self.data(audit.removed(self.name(session_id), adapter, ident))

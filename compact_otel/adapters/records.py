@@ -20,17 +20,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from compact_otel.core.types import Checkpoint
 
+EVENTS: Final = "events"
+CHECKPOINTS: Final = "checkpoints"
+"""What `Stored.id` says for the events of a session, and for its checkpoints, all together."""
+
+_STEP = re.compile(r"(transcript-pre-compact|summary)-([0-9]{3,})")
+_GIVEN = re.compile(r"(?:transcript-pre-compact-|summary-|removed-)([0-9]{3,})(?:\.jsonl?)?")
 _KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
 _LONGEST = 100
 _PREFIX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Something that an archive holds of a session.
+
+    Attributes:
+        id: `transcript-pre-compact-003`, `summary-003`, `events` or `checkpoints`.
+        size: Bytes.
+        written: When it was last written, in seconds since the epoch.
+    """
+
+    id: str
+    size: int
+    written: float
+
+    @property
+    def step(self) -> int | None:
+        """The compaction it belongs to; None for events and checkpoints."""
+        match = _STEP.fullmatch(self.id)
+        return int(match[2]) if match else None
 
 
 def directory_name(session_id: str) -> str:
@@ -66,6 +94,33 @@ def transcript_name(step: int) -> str:
 def summary_name(step: int) -> str:
     """Return the id of the summary of a step: `summary-001`."""
     return f"summary-{step:03d}"
+
+
+def removed_name(step: int) -> str:
+    """Return the name of what keeps a number from being given again, once its records are gone."""
+    return f"removed-{step:03d}"
+
+
+def step_of(ident: str) -> int:
+    """Return the step of a transcript or a summary.
+
+    Raises:
+        ValueError: If `ident` names neither.
+    """
+    match = _STEP.fullmatch(ident)
+    if match is None:
+        raise ValueError(f"need the id of a transcript or a summary, got {ident!r}")
+    return int(match[2])
+
+
+def given(names: Iterable[str]) -> Iterator[int]:
+    """Yield the numbers that were given to compactions, by the names of what a session holds."""
+    return (int(match[1]) for name in names if (match := _GIVEN.fullmatch(name)))
+
+
+def removed_steps(names: Iterable[str]) -> list[int]:
+    """Return the steps that `removed_name` stands for in the names of what a session holds."""
+    return list(given(name for name in names if name.startswith("removed-")))
 
 
 def json_line(data: Any) -> bytes:

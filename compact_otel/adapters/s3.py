@@ -7,6 +7,7 @@
         events/00000001.json               what happened, an object an event: S3 cannot append;
                                          chained (see `audit`)
         checkpoints/9f86d081884c7d65.json  the checkpoint of a key
+        removed-007                        empty; number 7 was removed and is not given again
 
 Rules it keeps, for any number of processes and machines:
 
@@ -24,13 +25,14 @@ Rules it keeps, for any number of processes and machines:
 
 It takes no claims: two processes that compact one conversation at the same moment each ask for a
 summary, and both are stored. Needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`, with a key
-also `kms:GenerateDataKey` and `kms:Decrypt`.
+also `kms:GenerateDataKey` and `kms:Decrypt`; whoever removes something, `s3:DeleteObject`.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import re
@@ -47,11 +49,18 @@ from compact_otel.adapters import audit
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.records import (
+    CHECKPOINTS,
+    EVENTS,
+    Stored,
     directory_name,
+    given,
     json_line,
     newest_checkpoints,
     readable,
+    removed_name,
+    removed_steps,
     session_of,
+    step_of,
     summary_name,
     transcript_name,
     whole_lines,
@@ -67,6 +76,7 @@ if TYPE_CHECKING:
 
 _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
 _NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
+_CHECKPOINT = re.compile(r"[0-9a-f]{32}\.json")
 _EVENT = re.compile(r"([0-9]{8,})\.json")
 _SESSION = "session.json"  # only where the folder's name does not tell the session
 
@@ -75,11 +85,11 @@ _CONNECT_S, _READ_S, _ATTEMPTS = 2, 5, 3
 for."""
 _TRIES = 50
 """Others that may take a number, or replace a checkpoint, at the same moment."""
-_TURN_S = 10
-"""Seconds that a thread leaves the numbers of a session to the others of its process."""
+_TURN_S = 2.0
+"""How long threads of this process take numbers in turn, before they do so in competition."""
 _PAUSE_S = 0.01
-_REMEMBERED = 1024
-"""Sessions whose last event is known."""
+_REMEMBERED, _TRUSTED_S = 1024, 60.0
+"""Sessions whose last event is known, and how long: somebody may remove the session meanwhile."""
 _WRITE = "write"
 """Metadata that tells one write from another."""
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "409", "412"})
@@ -148,7 +158,7 @@ class S3Storage:
         self._region, self._endpoint = region, endpoint
         self._given = client
         self._made: tuple[int, Any] | None = None
-        self._last_events: OrderedDict[str, audit.Link] = OrderedDict()
+        self._last_events: OrderedDict[str, tuple[float, audit.Link]] = OrderedDict()
         self._turns = ThreadClaims()
         self._making = mutex()
         self._outgoing = Outgoing(redactor, redact=redact)
@@ -164,7 +174,7 @@ class S3Storage:
         records = [plain(message) for message in messages]
         data = b"".join(map(self._outgoing.line, records))
         folder = self._folder(session_id)
-        with self._explained("write", folder):
+        with self._explained("write", folder), self._turns.claim(folder, _TURN_S):
             self._name_session(session_id, folder)
             step, key = self._add_transcript(folder, data)
         receipt = self._receipt(transcript_name(step), key, step, len(data), len(messages))
@@ -311,6 +321,86 @@ class S3Storage:
         with self._explained("read", folder):
             return [self._get(key) or b"" for key in sorted(key for key, _ in self._listed(folder))]
 
+    def records(self, session_id: str) -> list[Stored]:
+        """Return what is stored of a session, sorted by id; none for one that is not there.
+
+        Raises:
+            StorageError: If the session's objects cannot be listed.
+        """
+        folder = self._folder(session_id)
+        found: dict[str, Stored] = {}
+        with self._explained("read", folder):
+            for name, one in self._ours(folder).items():
+                if _NUMBERED.fullmatch(name):
+                    ident = name.partition(".")[0]
+                elif "/" in name:
+                    ident = EVENTS if name.startswith("events/") else CHECKPOINTS
+                else:
+                    continue
+                same = found.get(ident, Stored(ident, 0, 0.0))
+                written = max(same.written, one.written)
+                found[ident] = Stored(ident, same.size + one.size, written)
+        return [found[ident] for ident in sorted(found)]
+
+    def is_claimed(self, session_id: str) -> bool:  # noqa: ARG002 - as of files
+        """Say that nobody claims a session here: there are no claims in S3."""
+        return False
+
+    def remove(self, session_id: str, ident: str) -> None:
+        """Remove a transcript or a summary; its number is not given again.
+
+        The audit says so first, as with files. A bucket with versions keeps what was removed.
+
+        Raises:
+            ValueError: If `ident` names neither a transcript nor a summary.
+            StorageError: If there is none of that id, or it cannot be removed.
+        """
+        step, folder = step_of(ident), self._folder(session_id)
+        with self._explained("remove", folder):
+            names = self._ours(folder)
+        target = next((name for name in names if name.partition(".")[0] == ident), None)
+        if target is None:
+            message = f"no `{folder}{ident}` is kept; `records()` names what there is"
+            raise StorageError(errno.ENOENT, message)
+        self._chain(session_id, self._outgoing.removed(session_id, self.name, ident))
+        with self._explained("remove", folder):
+            if step == max(given(names)):
+                self._put(f"{folder}{removed_name(step)}", b"")
+                for lower in removed_steps(names):
+                    if lower < step:
+                        self._delete(f"{folder}{removed_name(lower)}")
+            self._delete(f"{folder}{target}")
+
+    def remove_session(self, session_id: str, *, before: float = math.inf) -> bool:
+        """Remove all that was written of a session, its events and checkpoints, too.
+
+        Objects below its prefix that were not written by this class stay.
+
+        Args:
+            session_id: The session; one that is not there is removed already.
+            before: Leave it as it is if anything of it was written at this time or later, in
+                seconds since the epoch.
+
+        Returns:
+            Whether it was removed: not if somebody has written to it.
+
+        Raises:
+            StorageError: If something cannot be removed.
+        """
+        folder = self._folder(session_id)
+        with self._explained("remove", folder):
+            there = self._ours(folder)
+            if any(one.written >= before for one in there.values()):
+                return False
+            # The end of the chain first, then what it tells of: whoever is ended in between leaves
+            # records without events, which is no fault.
+            events = sorted((name for name in there if name.startswith("events/")), reverse=True)
+            for name in (*events, *sorted(there.keys() - set(events))):
+                self._delete(f"{folder}{name}")
+        with self._making:
+            self._last_events.pop(f"{folder}events/", None)
+        return True
+
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
 
@@ -340,13 +430,13 @@ class S3Storage:
 
     def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str]:
         """Store a transcript under the next number that is free; return that and the key."""
-        with self._turns.claim(folder, _TURN_S):
-            for tried in range(_TRIES):
-                step = max(self._numbers(folder, _NUMBERED), default=0) + 1
-                key = f"{folder}{transcript_name(step)}.jsonl"
-                if self._put(key, data, IfNoneMatch="*"):
-                    return step, key
-                _pause(tried)
+        for tried in range(_TRIES):
+            names = (key.removeprefix(folder) for key, _ in self._listed(folder))
+            step = max(given(names), default=0) + 1
+            key = f"{folder}{transcript_name(step)}.jsonl"
+            if self._put(key, data, IfNoneMatch="*"):
+                return step, key
+            _pause(tried)
         raise StorageError(errno.EBUSY, f"others take every number in `{folder}`")
 
     def _chain(self, session_id: str, record: Any) -> None:
@@ -356,7 +446,9 @@ class S3Storage:
         with self._explained("write", events), self._turns.claim(events, _TURN_S):
             self._name_session(session_id, folder)
             with self._making:
-                last = self._last_events.pop(events, None)
+                known, last = self._last_events.pop(events, (0.0, None))
+            if time.monotonic() - known > _TRUSTED_S:
+                last = None
             for tried in range(_TRIES):
                 last = last or self._last_link(session_id, events)
                 line = audit.chained(record, last)
@@ -368,7 +460,7 @@ class S3Storage:
                 raise StorageError(errno.EBUSY, f"others take every number in `{events}`")
             with self._making:  # or the next one would have to list them all
                 link = audit.Link(last.sequence + 1, audit.digest_of(line[:-1]))
-                self._last_events[events] = link
+                self._last_events[events] = (time.monotonic(), link)
                 if len(self._last_events) > _REMEMBERED:
                     self._last_events.popitem(last=False)
 
@@ -437,6 +529,20 @@ class S3Storage:
             raise StorageError(errno.ENOENT, message)
         return body
 
+    def _delete(self, key: str) -> None:
+        self._client().delete_object(Bucket=self._bucket, Key=key)
+
+    def _ours(self, folder: str) -> dict[str, Stored]:
+        """Return the objects below a session's folder that this class wrote, by name."""
+        pages = self._client().get_paginator("list_objects_v2")
+        found: dict[str, Stored] = {}
+        for page in pages.paginate(Bucket=self._bucket, Prefix=folder):
+            for entry in page.get("Contents", ()):
+                name = entry["Key"].removeprefix(folder)
+                if _is_ours(name):
+                    found[name] = Stored(name, entry["Size"], entry["LastModified"].timestamp())
+        return found
+
     def _listed(self, folder: str) -> Iterator[tuple[str, bool]]:
         """Yield the keys right below a folder, and whether each is a folder itself."""
         pages = self._client().get_paginator("list_objects_v2")
@@ -498,6 +604,8 @@ class S3Storage:
             yield
         except ClientError as error:
             number, way_out = _CODES.get(_code(error), (errno.EIO, "the store refused it"))
+            if verb == "remove" and number == errno.EACCES:
+                way_out = "allow s3:ListBucket and s3:DeleteObject for it"
             message = f"cannot {verb} `{where}`: {_code(error)}; {way_out}"
             raise StorageError(number, message) from error
         except BotoCoreError as error:
@@ -523,6 +631,14 @@ def _new_client(region: str | None, endpoint: str | None) -> Any:
 
 def _pause(tried: int) -> None:
     time.sleep(random.uniform(0, _PAUSE_S * tried))  # noqa: S311 - no secret
+
+
+def _is_ours(name: str) -> bool:
+    inner, slash, last = name.partition("/")
+    if slash:
+        pattern = {"events": _EVENT, "checkpoints": _CHECKPOINT}.get(inner)
+        return pattern is not None and pattern.fullmatch(last) is not None
+    return bool(name == _SESSION or _NUMBERED.fullmatch(name) or removed_steps([name]))
 
 
 def _code(error: ClientError) -> str:

@@ -54,7 +54,7 @@ class Parts:
         self.rough = _rough_estimator() if estimator is None else None
         given = _configured(config, tracer_provider) if summarizer is None else [summarizer]
         self.summarizers = _summarizers(given)
-        self.storage = _storage(config, self.gate) if storage is None else storage
+        self.storage = storage_of(config, self.gate) if storage is None else storage
         self.exporters = _exporters(config, self.gate) if exporters is None else tuple(exporters)
 
 
@@ -148,7 +148,12 @@ def gate_of(config: CompactConfig) -> Gate:
     return config.redaction.redactor() if config.redaction.enabled else Unredacted()
 
 
-def _storage(config: CompactConfig, gate: Gate) -> StorageAdapter | None:
+def storage_of(config: CompactConfig, gate: Gate) -> StorageAdapter | None:
+    """Return the storage that a configuration names, None for none.
+
+    Raises:
+        ConfigError: If a package that it needs is not installed.
+    """
     if config.storage.adapter == "fs":
         from compact_otel.adapters.fs import FileStorage
 

@@ -19,8 +19,8 @@ from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import Window
 from compact_otel.estimators.tiktoken import TiktokenEstimator
+from compact_otel.printable import printable
 from compact_otel.tokens.figures import Figures, figures_of
-from compact_otel.tokens.printable import printable
 from compact_otel.tokens.reading import (
     InputError,
     ModelCall,

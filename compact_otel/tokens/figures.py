@@ -19,8 +19,8 @@ from compact_otel.core.measure import Measured, Scale, name_of
 from compact_otel.core.policy import Limits, Reason, make_plan
 from compact_otel.core.types import Item, Window
 from compact_otel.estimators.media import media_of
+from compact_otel.printable import printable
 from compact_otel.redaction import Redactor
-from compact_otel.tokens.printable import printable
 from compact_otel.tokens.reading import ModelCall
 
 Part = Literal["system", "developer", "tools_schema", "messages"]

@@ -20,7 +20,7 @@ from compact_otel.adapters.fs import FileStorage
 from compact_otel.adapters.records import directory_name, transcript_name
 from compact_otel.core.items import api_of
 from compact_otel.core.types import CallContext, Item
-from compact_otel.tokens.printable import printable
+from compact_otel.printable import printable
 
 _EXPECTED = (
     "a request body, a list of items or messages, JSON Lines of them, a session's directory in "

@@ -6,6 +6,9 @@ from click.testing import CliRunner
 
 import compact_otel
 from compact_otel.cli import main
+from tests.s3_server import bucket, s3_client, s3_credentials, s3_endpoint
+
+__all__ = ["bucket", "s3_client", "s3_credentials", "s3_endpoint"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,3 +16,14 @@ def printable(text: str, most: int | None = None) -> str:
     if most is None or (len(line) <= most and len(beginning) == len(text)):
         return line
     return f"{line[: most - 3]}..."
+
+
+def printable_lines(text: str) -> str:
+    """Return `text` with its line breaks, otherwise as `printable` does; blanks stay as many."""
+    return "\n".join("".join(map(_shown, line)) for line in text.splitlines())
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else "?"

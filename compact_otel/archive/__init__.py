@@ -1,0 +1,1 @@
+"""`compactctl archive`: what was compacted away, for those whom it belongs to."""

@@ -1,0 +1,132 @@
+"""Which archive is meant, and which session in it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from compact_otel.adapters.fs import FileStorage
+from compact_otel.adapters.records import Stored
+from compact_otel.adapters.s3 import S3Storage
+from compact_otel.config import CompactConfig
+from compact_otel.core.errors import ConfigError
+from compact_otel.engine.parts import gate_of, storage_of
+from compact_otel.printable import printable
+
+_NEAREST = 3
+_RECORD = re.compile(r"transcript-pre-compact-[0-9]{3,}\.jsonl|summary-[0-9]{3,}\.json")
+_WHY_NOT = {
+    "memory": "keeps what is compacted away in the agent's own process, where only that can read "
+    "it, and until it ends",
+    "none": "keeps nothing of what is compacted away",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that can be read.
+
+    Attributes:
+        storage: What reads it.
+        place: Where it is, for people.
+    """
+
+    storage: FileStorage | S3Storage
+    place: str
+
+    def sessions(self) -> dict[str, list[Stored]]:
+        """Return what is stored of each session; folders of somebody else are none."""
+        found = {one: self.storage.records(one) for one in self.storage.sessions()}
+        return {session_id: records for session_id, records in found.items() if records}
+
+    def records(self, session_id: str) -> list[Stored]:
+        """Return what is stored of a session that a user named.
+
+        Raises:
+            BadParameter: If there is no such session; it names those that are near.
+        """
+        if found := self.storage.records(session_id):
+            return found
+        raise click.BadParameter(self._unknown(session_id), param_hint="SESSION")
+
+    def _unknown(self, session_id: str) -> str:
+        ids = list(self.sessions())
+        said = f"no session {named(session_id)} in {self.place}"
+        if not ids:
+            return f"{said}, nor any other"
+        near = difflib.get_close_matches(session_id, ids, n=_NEAREST, cutoff=0.5)
+        near += [one for one in ids if session_id and one.startswith(session_id)]
+        if not near:
+            return f"{said}; `compactctl archive ls` lists all {len(ids)}"
+        listed = ", ".join(named(one) for one in dict.fromkeys(near[:_NEAREST]))
+        return f"{said}; did you mean {listed}? (`compactctl archive ls` lists all {len(ids)})"
+
+
+def opened(path: Path | None) -> Archive:
+    """Return the archive of files at `path`, or else the one of the configuration.
+
+    Raises:
+        ClickException: If there is none.
+    """
+    if path is not None:
+        return _of_files(path, "--path DIR names")
+    try:
+        config = CompactConfig.load()
+        if why := _WHY_NOT.get(config.storage.adapter):
+            raise click.UsageError(
+                f"`storage.adapter` is {config.storage.adapter}, which {why}: there is no archive "
+                "to read. --path DIR reads one of files."
+            )
+        storage = storage_of(config, gate_of(config))
+    except ConfigError as error:
+        raise click.UsageError(f"the environment cannot be used: {error}") from error
+    if isinstance(storage, S3Storage):
+        place = "/".join(filter(None, (config.storage.bucket, config.storage.prefix.strip("/"))))
+        return Archive(storage, printable(f"s3://{place}"))
+    return _of_files(Path(config.storage.path), "--path DIR or COMPACT_STORAGE_PATH names")
+
+
+def _of_files(path: Path, names: str) -> Archive:
+    place = printable(str(path))
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise click.ClickException(
+            f"no archive in {place}: nothing was compacted yet by an agent that runs here; "
+            f"{names} another place"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISDIR(kind):
+        raise click.ClickException(f"{place} is a file; {names} the folder of an archive")
+    if any(_RECORD.fullmatch(one.name) for one in _names_in(path)):
+        raise click.ClickException(
+            f"{place} is the folder of one session; give the folder it is in, and the session"
+        )
+    return Archive(FileStorage(path), place)
+
+
+def _names_in(path: Path) -> Sequence[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> click.ClickException:
+    why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such path"
+    return click.ClickException(f"cannot read {printable(str(path))}: {why}; whoever owns it may")
+
+
+def named(session_id: str) -> str:
+    """Return an id as text for a terminal: as JSON where it would not be seen as what it is."""
+    plain = session_id == printable(session_id) and session_id != ""
+    return session_id if plain else json.dumps(session_id)

@@ -1,0 +1,56 @@
+"""What docs/ARCHIVE.md says is so."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.archives import Files
+
+DOC = (Path(__file__).parents[2] / "docs" / "ARCHIVE.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ compactctl archive (.*)$", DOC, re.MULTILINE)
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """Return an archive where the document has it, with a session that is old and one in use."""
+    monkeypatch.chdir(tmp_path)
+    made = Files(Path(".compact", "archive").absolute())
+    made.compact("user_123")
+    made.compact("old")
+    made.age("old", 31)
+    return made
+
+
+def test_each_command_does_what_it_is_shown_for(archive):
+    assert len(COMMANDS) == 13
+    for command in COMMANDS:
+        result = archive.run(*shlex.split(command), COMPACT_STORAGE_PATH=None)
+        assert result.exit_code == 0, (command, result.output)
+    assert [path.name for path in archive.folder.iterdir()] == ["user_123"]
+    exported, with_checkpoints = (
+        json.loads(Path(name).read_text()) for name in ("user_123.json", "with-checkpoints.json")
+    )
+    assert exported.keys() ^ with_checkpoints.keys() == {"checkpoints"}
+
+
+def test_the_files_are_those_of_the_layout(archive):
+    (layout,) = re.findall(r"```text\n(.*?)```", DOC, re.DOTALL)
+    said = re.findall(r"^    (\S+)", layout, re.MULTILINE)
+    assert sorted(said) == archive.names("user_123")
+
+
+def test_every_test_that_security_names_is_there():
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`", (root / "SECURITY.md").read_text())
+    assert len(named) > 8
+    for path, test in named:
+        assert f"def {test}(" in (root / path).read_text() or not test, (path, test)
+
+
+def test_every_command_of_the_group_is_shown(archive):
+    shown = {command.split()[0] for command in COMMANDS}
+    listed = archive.run("--help").stdout.partition("Commands:\n")[2]
+    assert {line.split()[0] for line in listed.splitlines()} == shown
