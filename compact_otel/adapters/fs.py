@@ -391,7 +391,7 @@ class FileStorage:
 
     @contextmanager
     def _removing(self, session_id: str) -> Iterator[Path]:
-        directory = self._root / directory_name(session_id)
+        directory = self._root / directory_name(self._outgoing.name(session_id))
         with _explained("remove", directory):
             _refuse_link(directory)
             yield directory
