@@ -185,6 +185,7 @@ def test_the_environment_names_the_bucket(monkeypatch, bucket, s3_endpoint):
         ("BUCKET", bucket),
         ("PREFIX", "p"),
         ("ENDPOINT", s3_endpoint),
+        ("TIMEOUT", "120"),  # however busy the machine is
         ("KMS_KEY_ID", KEY),
     ):
         monkeypatch.setenv(f"COMPACT_STORAGE_{name}", value)

@@ -79,4 +79,6 @@ class Objects(Archive):
             "COMPACT_STORAGE_BUCKET": bucket,
             "COMPACT_STORAGE_ENDPOINT": endpoint,
         }
-        super().__init__(StorageConfig(adapter="s3", bucket=bucket, endpoint=endpoint), environment)
+        # What is looked at is what is stored, however busy the machine is.
+        storage = StorageConfig(adapter="s3", bucket=bucket, endpoint=endpoint, timeout=120)
+        super().__init__(storage, environment)
