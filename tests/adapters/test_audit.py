@@ -12,19 +12,8 @@ from dataclasses import replace
 import pytest
 
 from compact_otel.adapters import FileStorage, S3Storage
-from compact_otel.core.types import Checkpoint
+from tests.adapters.samples import CHECKPOINT
 
-CHECKPOINT = Checkpoint(
-    key="k1",
-    covered=3,
-    kept=(0, 2),
-    summary="The password=hunter2 was asked for.",
-    version=1,
-    summary_id="s1",
-    strategy="task_state",
-    tokens_before=900,
-    tokens_after=300,
-)
 HISTORY = [{"role": "user", "content": "password=hunter2 and api_key: abcdef123456"}]
 
 

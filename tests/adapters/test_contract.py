@@ -16,24 +16,14 @@ from pydantic import BaseModel
 from compact_otel.adapters import FileStorage, MemoryStorage, S3Storage
 from compact_otel.core.errors import StorageError
 from compact_otel.core.protocols import StorageAdapter
-from compact_otel.core.types import Checkpoint, Message
+from compact_otel.core.types import Message
+from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [
     {"role": "user", "content": "Wie spät ist es in 東京? 🕰"},
     {"type": "function_call", "call_id": "c1", "name": "clock", "arguments": '{"city":"Tokyo"}'},
     {"type": "function_call_output", "call_id": "c1", "output": "line\nfeed\x85\u2028\x00"},
 ]
-CHECKPOINT = Checkpoint(
-    key="k1",
-    covered=3,
-    kept=(0, 2),
-    summary="The password=hunter2 was asked for.",
-    version=1,
-    summary_id="s1",
-    strategy="task_state",
-    tokens_before=900,
-    tokens_after=300,
-)
 STRANGE_IDS = [
     "",
     ".",

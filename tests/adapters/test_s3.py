@@ -12,20 +12,9 @@ import pytest
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.adapters import S3Storage
 from compact_otel.core.errors import ConfigError, StorageError
-from compact_otel.core.types import Checkpoint
+from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [{"role": "user", "content": "Wie spät ist es in 東京? 🕰"}]
-CHECKPOINT = Checkpoint(
-    key="k1",
-    covered=3,
-    kept=(0, 2),
-    summary="The password=hunter2 was asked for.",
-    version=1,
-    summary_id="s1",
-    strategy="task_state",
-    tokens_before=900,
-    tokens_after=300,
-)
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
