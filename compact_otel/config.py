@@ -16,12 +16,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.settings import CompactPolicy
 from compact_otel.redaction.kinds import ALLOWED
-from compact_otel.redaction.redactor import Custom, Redactor
+from compact_otel.redaction.settings import Custom, checked_kinds, compiled
+
+if TYPE_CHECKING:
+    from compact_otel.redaction.redactor import Redactor
 
 _log = logging.getLogger("compact_otel")
 _UNNAMED_SECTIONS = ("policy", "telemetry")
@@ -238,14 +241,14 @@ class RedactionConfig:
                 f"need a function from text to text in `redaction.custom`, got {self.custom!r}; "
                 "it cannot be named in the environment"
             )
-        self.redactor()
+        checked_kinds("redaction.allow", self.allow)
+        for pattern in self.patterns:
+            compiled("redaction.patterns", pattern)
 
     def redactor(self) -> Redactor:
-        """Return what redacts as this says.
+        """Return what redacts as this says."""
+        from compact_otel.redaction.redactor import Redactor
 
-        Raises:
-            ConfigError: If a kind is not known, or a pattern is not a regular expression.
-        """
         return Redactor(self.patterns, allow=self.allow, custom=self.custom, section="redaction.")
 
 

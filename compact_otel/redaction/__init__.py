@@ -17,17 +17,22 @@ telling names (`names`, `spoken`), tokens (`tokens`) and personal data (`persona
 In doubt more is redacted: a word too much costs a word, a word too little costs a key.
 """
 
-from compact_otel.redaction.kinds import ALLOWED, PERSONAL_KINDS, PersonalKind
-from compact_otel.redaction.plain import MAX_DEPTH, plain
-from compact_otel.redaction.redactor import (
-    REDACTED,
-    Custom,
-    Gate,
-    Redactor,
-    Unredacted,
-    checked_kinds,
-    clean_name,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compact_otel.redaction.data import MAX_DEPTH, plain
+    from compact_otel.redaction.kinds import ALLOWED, PERSONAL_KINDS, PersonalKind
+    from compact_otel.redaction.redactor import (
+        REDACTED,
+        Gate,
+        Redactor,
+        Unredacted,
+        clean_name,
+    )
+    from compact_otel.redaction.settings import Custom, checked_kinds
 
 __all__ = [
     "ALLOWED",
@@ -43,3 +48,20 @@ __all__ = [
     "clean_name",
     "plain",
 ]
+
+_HOMES = {
+    "kinds": ("ALLOWED", "PERSONAL_KINDS", "PersonalKind"),
+    "data": ("MAX_DEPTH", "plain"),
+    "redactor": ("REDACTED", "Gate", "Redactor", "Unredacted", "clean_name"),
+    "settings": ("Custom", "checked_kinds"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: the configuration needs none of the tables."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -6,21 +6,18 @@ import json
 import logging
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, Protocol
 
-from compact_otel.core.errors import ConfigError
-from compact_otel.redaction.kinds import ALLOWED, PERSONAL_KINDS, Span
+from compact_otel.redaction.data import free_key, plain
+from compact_otel.redaction.kinds import ALLOWED, Span
 from compact_otel.redaction.names import is_told, kind_of
-from compact_otel.redaction.plain import free_key, plain
 from compact_otel.redaction.scan import SHORTEST, secret_spans
+from compact_otel.redaction.settings import Custom, checked_kinds, compiled
 
 _log = logging.getLogger("compact_otel")
 
 REDACTED: Final = "<REDACTED>"
-
-Custom = Callable[[str], str]
-"""Takes a text, and returns it without what else is secret."""
 
 _MAYBE_JSON = re.compile(r"\s*+[{\[\"]")
 # A string literal of a JSON document, with the colon behind it if it is a key.
@@ -67,7 +64,7 @@ class Redactor:
         custom: Custom | None = None,
         section: str = "",
     ) -> None:
-        self._patterns = tuple(_compiled(f"{section}patterns", one) for one in patterns)
+        self._patterns = tuple(compiled(f"{section}patterns", one) for one in patterns)
         self._allowed = ALLOWED if allow is ALLOWED else checked_kinds(f"{section}allow", allow)
         self._custom = custom
         self._has_own = bool(self._patterns) or custom is not None
@@ -291,29 +288,6 @@ def _is_word(text: str) -> bool:
 
 def _is_identifier(key: str) -> bool:
     return key.endswith(("id", "Id", "ID", "ids", "encrypted_content", "hash", "digest"))
-
-
-def checked_kinds(field: str, kinds: Collection[str]) -> frozenset[str]:
-    """Return kinds of personal data as a set.
-
-    Raises:
-        ConfigError: If one is not known.
-    """
-    if isinstance(kinds, str):
-        kinds = (kinds,)
-    for kind in kinds:
-        if kind not in PERSONAL_KINDS:
-            valid = ", ".join(PERSONAL_KINDS)
-            raise ConfigError(f"need kinds of personal data in `{field}` ({valid}), got {kind!r}")
-    return frozenset(kinds)
-
-
-def _compiled(field: str, pattern: str | re.Pattern[str]) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        rule = f"need regular expressions in `{field}`"
-        raise ConfigError(f"{rule}, got {pattern!r}: {error}") from error
 
 
 def _replaced(text: str, spans: list[Span]) -> str:

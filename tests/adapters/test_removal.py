@@ -8,20 +8,9 @@ import pytest
 from compact_otel.adapters import FileStorage, S3Storage
 from compact_otel.adapters.records import Stored
 from compact_otel.core.errors import StorageError
-from compact_otel.core.types import Checkpoint
+from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [{"role": "user", "content": "Hello"}]
-CHECKPOINT = Checkpoint(
-    key="k1",
-    covered=3,
-    kept=(0, 2),
-    summary="s",
-    version=1,
-    summary_id="s1",
-    strategy="task_state",
-    tokens_before=900,
-    tokens_after=300,
-)
 
 
 @pytest.fixture

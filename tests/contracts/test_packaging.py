@@ -100,6 +100,7 @@ def test_switching_on_loads_nothing_that_only_a_model_call_needs():
         "compact_otel.core.flow",
         "compact_otel.estimators.tiktoken",
         "compact_otel.hooks",
+        "compact_otel.redaction.names",
         "opentelemetry.instrumentation",
         "opentelemetry.trace",
         "tiktoken",
