@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.settings import CompactPolicy
+from compact_otel.keys import Keys, parsed
 from compact_otel.redaction.kinds import ALLOWED
 from compact_otel.redaction.settings import Custom, checked_kinds, compiled
 
@@ -174,6 +175,11 @@ class StorageConfig:
         kms_key_id: Key for SSE-KMS (id, ARN or alias); None leaves encryption to the bucket.
         region: Region of the bucket; None leaves it to boto3.
         endpoint: URL of a store that speaks the protocol of S3; None is S3 itself.
+        compress: Whether transcripts are compressed.
+        encrypt: Whether what is stored by `fs` and `s3` is encrypted before; None: if there is a
+            key. True without one is an error, and False only reads what is encrypted.
+        encryption_key: 32 bytes in base64, or several keys: the first encrypts, all decrypt. A
+            function that returns them is asked for each record that is written.
         timeout: Seconds after which a call goes on without what it wanted to read or write, all
             that it does taken together. A storage that hung is left out for a minute.
     """
@@ -185,6 +191,9 @@ class StorageConfig:
     kms_key_id: str | None = None
     region: str | None = None
     endpoint: str | None = None
+    compress: bool = False
+    encrypt: bool | None = None
+    encryption_key: Keys | None = field(default=None, repr=False)
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
@@ -195,9 +204,23 @@ class StorageConfig:
                 raise ConfigError(f"need text in `storage.{name}`, got {value!r}")
         if self.adapter == "s3":
             check_bucket(self.bucket, self.endpoint)
+        self._check_encryption()
         if not isinstance(self.path, str) or not self.path:
             raise ConfigError(f"need a folder in `storage.path`, got {self.path!r}")
         _seconds("storage.timeout", self.timeout)
+
+    def _check_encryption(self) -> None:
+        for name in ("compress", "encrypt"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (name, value) != ("encrypt", None):
+                raise ConfigError(f"need true or false in `storage.{name}`, got {value!r}")
+        if self.encryption_key is not None and not callable(self.encryption_key):
+            parsed(self.encryption_key, "storage.encryption_key")
+        elif self.encryption_key is None and self.encrypt:
+            raise ConfigError(
+                "`storage.encrypt` needs a key: put one into COMPACT_STORAGE_ENCRYPTION_KEY "
+                "(`openssl rand -base64 32` makes one)"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,7 +516,7 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
         except ValueError as error:
             what = "a whole number" if wanted[0] is int else "a number"
             raise ConfigError(f"need {what} in `{name}`, got {text!r}") from error
-    if kind is bool:
+    if kind in (bool, bool | None):
         if text.lower() not in _BOOLEANS:
             raise ConfigError(f"need true or false in `{name}`, got {text!r}")
         return _BOOLEANS[text.lower()]

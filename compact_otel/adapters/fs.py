@@ -20,8 +20,9 @@ Rules it keeps, for threads and processes alike:
 3. Only the owner may read: directories are 0700 and files 0600, whatever the umask.
 4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
-   redacted one would be another text. Rule 3 protects them. A session whose id holds a secret is
-   called by a hash of it, `redacted-3f0a...`; its owner reads it back by its id all the same.
+   redacted one would be another text. Rule 3 protects them, and a key (see `packing`). A session
+   whose id holds a secret is called by a hash of it, `redacted-3f0a...`; its owner reads it back by
+   its id all the same.
 6. A claim is a lock of the operating system (see `claims`). Nothing that is stored depends on it.
 
 Whole files survive a power failure (fsync); of the appended lines the newest may be missing then.
@@ -47,6 +48,7 @@ from typing import Any
 
 from compact_otel.adapters import audit, claims
 from compact_otel.adapters.outgoing import Outgoing
+from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
     CHECKPOINTS,
     EVENTS,
@@ -66,6 +68,7 @@ from compact_otel.adapters.records import (
 )
 from compact_otel.core.errors import StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
+from compact_otel.keys import Keys
 from compact_otel.redaction import Gate, Redactor, plain
 
 _log = logging.getLogger("compact_otel")
@@ -78,9 +81,9 @@ _ALONE_S, _GLANCE_S = 2.0, 0.002  # an event is appended in less than one of the
 _TAIL = 8192
 """Bytes in which the last event is looked for first."""
 _SESSION = "session.json"  # only where the directory's name does not tell the session
-_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
-_NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
-_WHOLE = r"(?:transcript-pre-compact-[0-9]{3,}\.jsonl|summary-[0-9]{3,}\.json|session\.json)"
+_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl(?:\.gz)?")
+_NUMBERED = re.compile(rf"{_TRANSCRIPT.pattern}|summary-([0-9]{{3,}})\.json")
+_WHOLE = rf"(?:{_NUMBERED.pattern}|session\.json)"
 _CLAIM = re.compile(r"claim-[0-9a-f]{16}\.lock")
 _OURS = re.compile(
     rf"{_WHOLE}|\.{_WHOLE}(\.[0-9a-f]{{16}})?\.tmp|events\.jsonl|events\.seal|checkpoints\.jsonl"
@@ -114,6 +117,12 @@ class FileStorage:
         path: Directory of the archive.
         redactor: What text goes through; None is `Redactor()`, the patterns of this package.
         redact: False stores text as it is.
+        keys: Encrypt with the first of them, and read what was encrypted with any (see `packing`).
+        encrypt: False with `keys` only reads what is encrypted; True without them is an error.
+        compress: Whether transcripts are compressed.
+
+    Raises:
+        ConfigError: If a key is none or missing, or `cryptography` is not installed.
     """
 
     name = "fs"
@@ -124,7 +133,11 @@ class FileStorage:
         *,
         redactor: Gate | None = None,
         redact: bool = True,
+        keys: Keys | None = None,
+        encrypt: bool | None = None,
+        compress: bool = False,
     ) -> None:
+        self._packing = Packing(keys, encrypt=encrypt, compress=compress)
         self._root = Path(path).absolute()
         self._outgoing = Outgoing(redactor, redact=redact)
         self._names = redactor if isinstance(redactor, Redactor) else Redactor()
@@ -142,8 +155,11 @@ class FileStorage:
         data = b"".join(map(self._outgoing.line, records))
         with self._writing(session_id, "transcript-pre-compact") as directory:
             step, descriptor, target = _claim_next(directory)
-            _write_whole(descriptor, _temporary(target), target, data)
-        receipt = self._receipt(target, step, len(data), len(messages))
+            claim, target = _temporary(target), target.with_name(target.name + self._packing.suffix)
+            with _given_up(descriptor, claim):
+                packed = self._packing.transcript(data, _place(target))
+            _write_whole(descriptor, claim, target, packed)
+        receipt = self._receipt(target, step, len(packed), len(messages))
         self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
         return receipt
 
@@ -160,8 +176,9 @@ class FileStorage:
         file_name = f"{summary_name(step)}.json"
         with self._writing(session_id, file_name) as directory:
             target = directory / file_name
-            _replace(target, data)
-        receipt = self._receipt(target, step, len(data), 1)
+            packed = self._packing.record(data, _place(target))
+            _replace(target, packed)
+        receipt = self._receipt(target, step, len(packed), 1)
         self._chain(
             session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
         )
@@ -184,12 +201,13 @@ class FileStorage:
         line = json_line(plain(checkpoint.as_dict()))
         with self._writing(session_id, _CHECKPOINTS) as directory:
             target = directory / _CHECKPOINTS
-            _append(target, line)
+            packed = self._packing.record(line, _place(target))
+            _append(target, packed)
         receipt = ArchiveReceipt(
             id=audit.checkpoint_id(checkpoint.key),
             step=checkpoint.version,
             location=str(target),
-            size=len(line),
+            size=len(packed),
             messages=1,
             redacted=False,
         )
@@ -210,7 +228,7 @@ class FileStorage:
             StorageError: If there is none of that step, or it cannot be read.
         """
         file_name = f"{transcript_name(step)}.jsonl"
-        lines = whole_lines(self._read(session_id, file_name))
+        lines = whole_lines(self._read(session_id, file_name, f"{file_name}{GZIP}"))
         return [_parsed(line, f"line {at} of `{file_name}`") for at, line in enumerate(lines, 1)]
 
     def load_summary(self, session_id: str, step: int) -> dict[str, Any]:
@@ -258,8 +276,8 @@ class FileStorage:
             except FileNotFoundError:
                 return []
             for name in names:
-                ident = name.partition(".")[0]
-                stored[ident] = [audit.digest_of(_read(directory / name))]
+                digests = stored.setdefault(name.partition(".")[0], [])
+                digests.append(self._digest(directory / name))
             sealed = _seal_in(directory)
         return audit.faults(
             self._outgoing.name(session_id), self._lines(session_id, _EVENTS), stored, sealed
@@ -478,20 +496,45 @@ class FileStorage:
     def _chain(self, session_id: str, record: Any) -> None:
         """Append an event behind the last one."""
         with self._writing(session_id, _EVENTS) as directory, _alone(directory / _EVENTS) as events:
-            last = _last_link(events) or audit.beginning(self._outgoing.name(session_id))
+            place = _place(directory / _EVENTS)
+            last = self._last_link(events, place) or audit.beginning(
+                self._outgoing.name(session_id)
+            )
             line = audit.chained(record, last)
-            _append_to(events, line)
+            _append_to(events, self._packing.record(line, place))
             _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
 
     def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
-            id=target.stem,
+            id=target.name.partition(".")[0],
             step=step,
             location=str(target),
             size=size,
             messages=messages,
             redacted=self._outgoing.redacts,
         )
+
+    def _last_link(self, events: int, place: str) -> audit.Link | None:
+        """Return the link of the last whole line of a file, None if there is none."""
+        end, length = os.lseek(events, 0, os.SEEK_END), _TAIL
+        while end:
+            begin = max(0, end - length)
+            os.lseek(events, begin, os.SEEK_SET)
+            lines = whole_lines(_read_from(events, end - begin))
+            for line in reversed(lines[1:] if begin else lines):
+                if link := audit.link_of(*self._packing.readable([line], place)):
+                    return link
+            if not begin:
+                break
+            length *= 4
+        return None
+
+    def _digest(self, path: Path) -> str:
+        """Return the hash of what a file holds; that of its bytes if they cannot be unpacked."""
+        data = _read(path)
+        with suppress(UnsoundError):
+            data = self._packing.opened(data, _place(path))
+        return audit.digest_of(data)
 
     @contextmanager
     def _writing(self, session_id: str, file_name: str) -> Iterator[Path]:
@@ -511,26 +554,34 @@ class FileStorage:
             _refuse_link(directory)
             yield directory
 
-    def _read(self, session_id: str, file_name: str) -> bytes:
-        with self._reading(session_id, file_name) as directory:
-            return _read(directory / file_name)
+    def _read(self, session_id: str, *file_names: str) -> bytes:
+        """Return what the first file that is there holds."""
+        with self._reading(session_id, file_names[0]) as directory:
+            paths = [directory / name for name in file_names]
+            path = next(filter(os.path.lexists, paths), paths[0])
+            return self._packing.opened(_read(path), _place(path))
 
     def _lines(self, session_id: str, file_name: str) -> list[bytes]:
         with self._reading(session_id, file_name) as directory:
+            path = directory / file_name
             try:
-                return whole_lines(_read(directory / file_name))
+                lines = whole_lines(_read(path))
             except FileNotFoundError:
                 return []
+            return self._packing.readable(lines, _place(path))
 
 
 @contextmanager
 def _explained(verb: str, path: Path) -> Iterator[None]:
     """Turn an OSError into a StorageError that names the end of the path and a way out."""
+    where = "/".join(path.parts[-3:])
     try:
         yield
+    except StorageError as error:
+        said = f"cannot {verb} `{where}`: {error.strerror}"
+        raise type(error)(error.errno or errno.EIO, said) from error
     except OSError as error:
         number = error.errno or errno.EIO
-        where = "/".join(path.parts[-3:])
         way_out = _WAYS_OUT.get((verb, number), _WAY_OUT)
         message = f"cannot {verb} `{where}`: {os.strerror(number)}; {way_out}"
         raise StorageError(number, message) from error
@@ -609,6 +660,11 @@ def _claim_name(key: str) -> str:
     return f"claim-{digest[:16]}.lock"
 
 
+def _place(path: Path) -> str:
+    """Return where a record belongs, whatever the archive is called and wherever it is moved."""
+    return f"{path.parent.name}/{path.name.partition('.')[0]}"
+
+
 def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.tmp")
 
@@ -625,7 +681,7 @@ def _claim_next(directory: Path) -> tuple[int, int, Path]:
         target = directory / f"{transcript_name(step)}.jsonl"
         with suppress(FileExistsError):
             descriptor = _create(_temporary(target))
-            if not os.path.lexists(target):
+            if not any(map(os.path.lexists, (target, target.with_name(target.name + GZIP)))):
                 return step, descriptor, target
             os.close(descriptor)
             _temporary(target).unlink()
@@ -648,6 +704,18 @@ def _open(path: Path, flags: int) -> int:
     if flags & os.O_CREAT and hasattr(os, "fchmod"):
         os.fchmod(descriptor, 0o600)  # the umask may have taken rights away
     return descriptor
+
+
+@contextmanager
+def _given_up(descriptor: int, temporary: Path) -> Iterator[None]:
+    """Give a claim to a number up if it cannot be used."""
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -723,22 +791,6 @@ def _alone(path: Path) -> Iterator[int]:
     finally:
         if descriptor >= 0:
             claims.unlock(descriptor)
-
-
-def _last_link(events: int) -> audit.Link | None:
-    """Return the link of the last whole line of a file, None if there is none."""
-    end, length = os.lseek(events, 0, os.SEEK_END), _TAIL
-    while end:
-        begin = max(0, end - length)
-        os.lseek(events, begin, os.SEEK_SET)
-        lines = whole_lines(_read_from(events, end - begin))
-        for line in reversed(lines[1:] if begin else lines):
-            if link := audit.link_of(line):
-                return link
-        if not begin:
-            break
-        length *= 4
-    return None
 
 
 def _read_from(descriptor: int, size: int) -> bytes:

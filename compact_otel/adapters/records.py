@@ -33,7 +33,9 @@ CHECKPOINTS: Final = "checkpoints"
 """What `Stored.id` says for the events of a session, and for its checkpoints, all together."""
 
 _STEP = re.compile(r"(transcript-pre-compact|summary)-([0-9]{3,})")
-_GIVEN = re.compile(r"(?:transcript-pre-compact-|summary-|removed-)([0-9]{3,})(?:\.jsonl?)?")
+_GIVEN = re.compile(
+    r"(?:transcript-pre-compact-|summary-|removed-)([0-9]{3,})(?:\.jsonl?(?:\.gz)?)?"
+)
 _KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
 _LONGEST = 100

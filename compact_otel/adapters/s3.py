@@ -39,7 +39,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ from uuid import uuid4
 from compact_otel.adapters import audit
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.adapters.outgoing import Outgoing
+from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
     CHECKPOINTS,
     EVENTS,
@@ -69,13 +70,14 @@ from compact_otel.config import check_bucket
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
 from compact_otel.forks import mutex
+from compact_otel.keys import Keys
 from compact_otel.redaction import Gate, plain
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl")
-_NUMBERED = re.compile(r"(?:transcript-pre-compact|summary)-([0-9]{3,})\.jsonl?")
+_TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl(?:\.gz)?")
+_NUMBERED = re.compile(rf"{_TRANSCRIPT.pattern}|summary-([0-9]{{3,}})\.json")
 _CHECKPOINT = re.compile(r"[0-9a-f]{32}\.json")
 _EVENT = re.compile(r"([0-9]{8,})\.json")
 _SESSION = "session.json"  # only where the folder's name does not tell the session
@@ -90,6 +92,10 @@ _TURN_S = 2.0
 _PAUSE_S = 0.01
 _REMEMBERED, _TRUSTED_S = 1024, 60.0
 """Sessions whose last event is known, and how long: somebody may remove the session meanwhile."""
+_CONTENT_TYPES = {
+    "jsonl": "application/x-ndjson",
+    "gz": "application/gzip",
+}
 _WRITE = "write"
 """Metadata that tells one write from another."""
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "409", "412"})
@@ -128,9 +134,14 @@ class S3Storage:
         client: An S3 client of boto3 with whatever it needs; the three above do not concern it.
         redactor: What text goes through; None is `Redactor()`, the patterns of this package.
         redact: False stores text as it is.
+        keys: Encrypt with the first of them before anything leaves the process, and read what was
+            encrypted with any (see `packing`).
+        encrypt: False with `keys` only reads what is encrypted; True without them is an error.
+        compress: Whether transcripts are compressed.
 
     Raises:
-        ConfigError: If boto3 is not installed, a name is empty, or credentials stand in `endpoint`.
+        ConfigError: If boto3 is not installed, a name is empty, credentials stand in `endpoint`, a
+            key is none or missing, or `cryptography` is not installed.
     """
 
     name = "s3"
@@ -146,10 +157,14 @@ class S3Storage:
         client: Any = None,
         redactor: Gate | None = None,
         redact: bool = True,
+        keys: Keys | None = None,
+        encrypt: bool | None = None,
+        compress: bool = False,
     ) -> None:
         check_bucket(bucket, endpoint)
         if client is None and find_spec("boto3") is None:
             raise ConfigError("S3 needs boto3: pip install 'compact-otel[s3]'")
+        self._packing = Packing(keys, encrypt=encrypt, compress=compress)
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._encryption = (
@@ -176,8 +191,8 @@ class S3Storage:
         folder = self._folder(session_id)
         with self._explained("write", folder), self._turns.claim(folder, _TURN_S):
             self._name_session(session_id, folder)
-            step, key = self._add_transcript(folder, data)
-        receipt = self._receipt(transcript_name(step), key, step, len(data), len(messages))
+            step, key, size = self._add_transcript(folder, data)
+        receipt = self._receipt(transcript_name(step), key, step, size, len(messages))
         self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
         return receipt
 
@@ -195,8 +210,9 @@ class S3Storage:
         key = f"{folder}{summary_name(step)}.json"
         with self._explained("write", key):
             self._name_session(session_id, folder)
-            self._put(key, data)
-        receipt = self._receipt(summary_name(step), key, step, len(data), 1)
+            packed = self._packing.record(data, self._place(key))
+            self._put(key, packed)
+        receipt = self._receipt(summary_name(step), key, step, len(packed), 1)
         self._chain(
             session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
         )
@@ -224,28 +240,30 @@ class S3Storage:
         key = f"{folder}checkpoints/{digest[:32]}.json"
         with self._explained("write", key):
             self._name_session(session_id, folder)
-            if not self._replaced(key, line, checkpoint):
+            packed = self._packing.record(line, self._place(key))
+            if not self._replaced(key, packed, checkpoint):
                 return
         receipt = ArchiveReceipt(
             id=audit.checkpoint_id(checkpoint.key),
             step=checkpoint.version,
             location=f"s3://{self._bucket}/{key}",
-            size=len(line),
+            size=len(packed),
             messages=1,
             redacted=False,
         )
         self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, line))
 
-    def _replaced(self, key: str, line: bytes, checkpoint: Checkpoint) -> bool:
+    def _replaced(self, key: str, packed: bytes, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint unless a newer version of it is there; say whether that was done."""
         condition: dict[str, str] = {"IfNoneMatch": "*"}
         for _ in range(_TRIES):
-            if self._put(key, line, **condition):
+            if self._put(key, packed, **condition):
                 return True
             body, condition = self._current(key)
-            if any(one.version > checkpoint.version for one in newest_checkpoints([body])):
+            there = newest_checkpoints(self._packing.readable([body], self._place(key)))
+            if any(one.version > checkpoint.version for one in there):
                 return False
-        raise StorageError(errno.EBUSY, f"`{key}` is replaced by others without a pause")
+        raise StorageError(errno.EBUSY, "others replace it without a pause")
 
     def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
         """Return the session's checkpoints, in the order in which they were written.
@@ -255,7 +273,7 @@ class S3Storage:
         """
         folder = f"{self._folder(session_id)}checkpoints/"
         with self._explained("read", folder):
-            lines = [self._get(key) or b"" for key, _ in self._listed(folder)]
+            lines = [line for key, _ in self._listed(folder) for line in self._line(key)]
         return newest_checkpoints(sorted(lines, key=_saved))
 
     def load_transcript(self, session_id: str, step: int) -> list[dict[str, Any]]:
@@ -265,7 +283,8 @@ class S3Storage:
             StorageError: If there is none of that step, or it cannot be read.
         """
         key = f"{self._folder(session_id)}{transcript_name(step)}.jsonl"
-        return [_parsed(line, key) for line in whole_lines(self._found(key))]
+        lines = whole_lines(self._found(key, f"{key}{GZIP}"))
+        return [_parsed(line, key) for line in lines]
 
     def load_summary(self, session_id: str, step: int) -> dict[str, Any]:
         """Return what `save_summary` stored for a step.
@@ -308,18 +327,19 @@ class S3Storage:
             for key, _ in self._listed(folder):
                 name = key.removeprefix(folder)
                 if _NUMBERED.fullmatch(name):
-                    stored[name.partition(".")[0]] = [audit.digest_of(self._get(key) or b"")]
+                    stored.setdefault(name.partition(".")[0], []).append(self._digest(key))
             for key, _ in self._listed(f"{folder}checkpoints/"):
-                line = self._get(key) or b""
-                for checkpoint in newest_checkpoints([line]):
-                    stored[audit.checkpoint_id(checkpoint.key)] = [audit.digest_of(line)]
-        lines = [line.rstrip(b"\n") for line in self._events(session_id)]
-        return audit.faults(self._outgoing.name(session_id), lines, stored)
+                for line in self._line(key):
+                    for checkpoint in newest_checkpoints([line]):
+                        digest = audit.digest_of(line + b"\n")
+                        stored[audit.checkpoint_id(checkpoint.key)] = [digest]
+        return audit.faults(self._outgoing.name(session_id), self._events(session_id), stored)
 
     def _events(self, session_id: str) -> list[bytes]:
         folder = f"{self._folder(session_id)}events/"
         with self._explained("read", folder):
-            return [self._get(key) or b"" for key in sorted(key for key, _ in self._listed(folder))]
+            keys = sorted(key for key, _ in self._listed(folder))
+            return [line for key in keys for line in self._line(key)]
 
     def records(self, session_id: str) -> list[Stored]:
         """Return what is stored of a session, sorted by id; none for one that is not there.
@@ -428,16 +448,17 @@ class S3Storage:
 
     # --- objects ---
 
-    def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str]:
-        """Store a transcript under the next number that is free; return that and the key."""
+    def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str, int]:
+        """Store a transcript under the next free number; return that, the key and the bytes."""
         for tried in range(_TRIES):
             names = (key.removeprefix(folder) for key, _ in self._listed(folder))
             step = max(given(names), default=0) + 1
-            key = f"{folder}{transcript_name(step)}.jsonl"
-            if self._put(key, data, IfNoneMatch="*"):
-                return step, key
+            key = f"{folder}{transcript_name(step)}.jsonl{self._packing.suffix}"
+            packed = self._packing.transcript(data, self._place(key))
+            if self._put(key, packed, IfNoneMatch="*"):
+                return step, key, len(packed)
             _pause(tried)
-        raise StorageError(errno.EBUSY, f"others take every number in `{folder}`")
+        raise StorageError(errno.EBUSY, "others take every number")
 
     def _chain(self, session_id: str, record: Any) -> None:
         """Store an event behind the last one; who was faster is looked at, and bound to."""
@@ -452,12 +473,13 @@ class S3Storage:
             for tried in range(_TRIES):
                 last = last or self._last_link(session_id, events)
                 line = audit.chained(record, last)
-                if self._put(f"{events}{last.sequence + 1:08d}.json", line, IfNoneMatch="*"):
+                key = f"{events}{last.sequence + 1:08d}.json"
+                if self._put(key, self._packing.record(line, self._place(key)), IfNoneMatch="*"):
                     break
                 last = None
                 _pause(tried)
             else:
-                raise StorageError(errno.EBUSY, f"others take every number in `{events}`")
+                raise StorageError(errno.EBUSY, "others take every number")
             with self._making:  # or the next one would have to list them all
                 link = audit.Link(last.sequence + 1, audit.digest_of(line[:-1]))
                 self._last_events[events] = (time.monotonic(), link)
@@ -468,8 +490,8 @@ class S3Storage:
         number = max(self._numbers(events, _EVENT), default=0)
         if not number:
             return audit.beginning(self._outgoing.name(session_id))
-        line = (self._get(f"{events}{number:08d}.json") or b"").rstrip(b"\n")
-        return audit.Link(number, audit.digest_of(line))
+        found = self._line(f"{events}{number:08d}.json")
+        return audit.Link(number, audit.digest_of(found[0] if found else b""))
 
     def _put(self, key: str, data: bytes, **condition: str) -> bool:
         """Store an object; return False if the condition does not hold."""
@@ -481,7 +503,7 @@ class S3Storage:
                 Bucket=self._bucket,
                 Key=key,
                 Body=data,
-                ContentType="application/x-ndjson" if key.endswith("l") else "application/json",
+                ContentType=_CONTENT_TYPES.get(key.rpartition(".")[2], "application/json"),
                 Metadata={_WRITE: token},
                 **self._encryption,
                 **condition,
@@ -521,13 +543,27 @@ class S3Storage:
         body, condition = self._current(key)
         return body if "IfMatch" in condition else None
 
-    def _found(self, key: str) -> bytes:
-        with self._explained("read", key):
-            body = self._get(key)
-        if body is None:
-            message = f"no `{key}` is kept; `steps()` names the transcripts there are"
-            raise StorageError(errno.ENOENT, message)
-        return body
+    def _line(self, key: str) -> list[bytes]:
+        """Return what an object of one line holds, without the line feed; nothing if it is gone."""
+        body = self._get(key)
+        return [] if body is None else self._packing.readable([body], self._place(key))
+
+    def _digest(self, key: str) -> str:
+        """Return the hash of what an object holds; of its bytes if they cannot be unpacked."""
+        data = self._get(key) or b""
+        with suppress(UnsoundError):
+            data = self._packing.opened(data, self._place(key))
+        return audit.digest_of(data)
+
+    def _found(self, *keys: str) -> bytes:
+        """Return what the first object that is there holds."""
+        with self._explained("read", keys[0]):
+            for key in keys:
+                body = self._get(key)
+                if body is not None:
+                    return self._packing.opened(body, self._place(key))
+        message = f"no `{keys[0]}` is kept; `steps()` names the transcripts there are"
+        raise StorageError(errno.ENOENT, message)
 
     def _delete(self, key: str) -> None:
         self._client().delete_object(Bucket=self._bucket, Key=key)
@@ -558,6 +594,11 @@ class S3Storage:
 
     def _folder(self, session_id: str) -> str:
         return f"{self._prefix}{directory_name(self._outgoing.name(session_id))}/"
+
+    def _place(self, key: str) -> str:
+        """Return where an object belongs, whatever the prefix; for files it is the same."""
+        folder, _, name = key.removeprefix(self._prefix).partition("/")
+        return f"{folder}/{name.partition('/')[0].partition('.')[0]}"
 
     def _name_session(self, session_id: str, folder: str) -> None:
         """Write down a session that the name of its folder does not tell."""
@@ -602,6 +643,9 @@ class S3Storage:
         where = f"s3://{self._bucket}/{key}"
         try:
             yield
+        except StorageError as error:
+            said = f"cannot {verb} `{where}`: {error.strerror}"
+            raise type(error)(error.errno or errno.EIO, said) from error
         except ClientError as error:
             number, way_out = _CODES.get(_code(error), (errno.EIO, "the store refused it"))
             if verb == "remove" and number == errno.EACCES:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -22,7 +23,7 @@ from compact_otel.engine.parts import gate_of, storage_of
 from compact_otel.printable import printable
 
 _NEAREST = 3
-_RECORD = re.compile(r"transcript-pre-compact-[0-9]{3,}\.jsonl|summary-[0-9]{3,}\.json")
+_RECORD = re.compile(r"transcript-pre-compact-[0-9]{3,}\.jsonl(?:\.gz)?|summary-[0-9]{3,}\.json")
 _WHY_NOT = {
     "memory": "keeps what is compacted away in the agent's own process, where only that can read "
     "it, and until it ends",
@@ -76,10 +77,9 @@ def opened(path: Path | None) -> Archive:
     Raises:
         ClickException: If there is none.
     """
-    if path is not None:
-        return _of_files(path, "--path DIR names")
+    chosen = {} if path is None else {"storage": {"adapter": "fs", "path": str(path)}}
     try:
-        config = CompactConfig.load()
+        config = CompactConfig.load(**chosen)
         if why := _WHY_NOT.get(config.storage.adapter):
             raise click.UsageError(
                 f"`storage.adapter` is {config.storage.adapter}, which {why}: there is no archive "
@@ -88,13 +88,15 @@ def opened(path: Path | None) -> Archive:
         storage = storage_of(config, gate_of(config))
     except ConfigError as error:
         raise click.UsageError(f"the environment cannot be used: {error}") from error
-    if isinstance(storage, S3Storage):
-        place = "/".join(filter(None, (config.storage.bucket, config.storage.prefix.strip("/"))))
-        return Archive(storage, printable(f"s3://{place}"))
-    return _of_files(Path(config.storage.path), "--path DIR or COMPACT_STORAGE_PATH names")
+    if isinstance(storage, FileStorage):
+        names = "--path DIR" if path else "--path DIR or COMPACT_STORAGE_PATH"
+        return Archive(storage, _checked(Path(config.storage.path), f"{names} names"))
+    place = "/".join(filter(None, (config.storage.bucket, config.storage.prefix.strip("/"))))
+    return Archive(cast("S3Storage", storage), printable(f"s3://{place}"))
 
 
-def _of_files(path: Path, names: str) -> Archive:
+def _checked(path: Path, names: str) -> str:
+    """Return the folder of an archive as text, after a look at whether it is one."""
     place = printable(str(path))
     try:
         kind = path.stat().st_mode
@@ -111,7 +113,7 @@ def _of_files(path: Path, names: str) -> Archive:
         raise click.ClickException(
             f"{place} is the folder of one session; give the folder it is in, and the session"
         )
-    return Archive(FileStorage(path), place)
+    return place
 
 
 def _names_in(path: Path) -> Sequence[Path]:

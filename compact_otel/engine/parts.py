@@ -157,7 +157,7 @@ def storage_of(config: CompactConfig, gate: Gate) -> StorageAdapter | None:
     if config.storage.adapter == "fs":
         from compact_otel.adapters.fs import FileStorage
 
-        return FileStorage(config.storage.path, redactor=gate, redact=config.redaction.enabled)
+        return FileStorage(config.storage.path, **_kept_as(config, gate))
     if config.storage.adapter == "s3":
         from compact_otel.adapters.s3 import S3Storage
 
@@ -168,14 +168,24 @@ def storage_of(config: CompactConfig, gate: Gate) -> StorageAdapter | None:
             kms_key_id=where.kms_key_id,
             region=where.region,
             endpoint=where.endpoint,
-            redactor=gate,
-            redact=config.redaction.enabled,
+            **_kept_as(config, gate),
         )
     if config.storage.adapter == "memory":
         from compact_otel.adapters.memory import MemoryStorage
 
         return MemoryStorage()
     return None
+
+
+def _kept_as(config: CompactConfig, gate: Gate) -> dict[str, Any]:
+    """Return how records are kept, wherever that is."""
+    return {
+        "redactor": gate,
+        "redact": config.redaction.enabled,
+        "keys": config.storage.encryption_key,
+        "encrypt": config.storage.encrypt,
+        "compress": config.storage.compress,
+    }
 
 
 def _exporters(config: CompactConfig, gate: Gate) -> tuple[Exporter, ...]:

@@ -19,6 +19,7 @@ from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.core.measure import Scale
 from compact_otel.core.types import Window
 from compact_otel.estimators.tiktoken import TiktokenEstimator
+from compact_otel.keys import Keys
 from compact_otel.printable import printable
 from compact_otel.tokens.figures import Figures, figures_of
 from compact_otel.tokens.reading import (
@@ -52,7 +53,7 @@ def tokens(
         ClickException: If it cannot be done, for a reason that the user can do something about.
     """
     config = _config(window)
-    found = _found(path, session)
+    found = _found(path, session, config.storage.encryption_key)
     named, source = _model(model, found, config)
     policy, limit = config.settings_for(named, None)
     with _quiet():  # what windows logs about an unknown model is one of our notes
@@ -100,10 +101,10 @@ def _config(window: int | None) -> CompactConfig:
         raise click.BadParameter(str(error), param_hint="'--window'") from error
 
 
-def _found(path: str, session: str | None) -> ModelCall:
+def _found(path: str, session: str | None, keys: Keys | None) -> ModelCall:
     try:
         if path != _STDIN:
-            return from_path(Path(path), session)
+            return from_path(Path(path), session, keys)
         return from_bytes(sys.stdin.buffer.read(), "stdin", session)
     except SessionError as error:
         raise click.BadParameter(str(error), param_hint="'--session'") from error

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compact_otel.adapters.fs import FileStorage
+from compact_otel.adapters.packing import Packing
 from compact_otel.adapters.records import directory_name, transcript_name
+from compact_otel.core.errors import StorageError
 from compact_otel.core.items import api_of
 from compact_otel.core.types import CallContext, Item
+from compact_otel.keys import Keys
 from compact_otel.printable import printable
 
 _EXPECTED = (
@@ -28,7 +31,9 @@ _EXPECTED = (
 )
 _AN_ITEM = "an object with a `role` or a `type`"
 _SQLITE = b"SQLite format 3\0"
-_STEP = re.compile(re.escape(transcript_name(0)).replace("000", r"([0-9]{3,})") + r"\.jsonl")
+_STEP = re.compile(
+    re.escape(transcript_name(0)).replace("000", r"([0-9]{3,})") + r"\.jsonl(?:\.gz)?"
+)
 _SHOWN = 8  # keys, names and sessions that an error lists
 _NAMES = {
     dict: "an object", list: "a list", str: "a text", bool: "a truth value",
@@ -65,21 +70,22 @@ class ModelCall:
     archived: bool = False
 
 
-def from_path(path: Path, session: str | None = None) -> ModelCall:
+def from_path(path: Path, session: str | None = None, keys: Keys | None = None) -> ModelCall:
     """Return the call in a file, an archive or a database.
 
     Args:
         path: Where it is.
         session: Which one, where there are several.
+        keys: What an archive was encrypted with.
 
     Raises:
-        InputError: If it cannot be read, or is none of the known kinds.
+        InputError: If it cannot be read or decrypted, or is none of the known kinds.
         SessionError: If `session` is needed, not known, or makes no sense here.
     """
     name = _quoted(path)
     try:
         if path.is_dir():
-            return _from_directory(path, session)
+            return _from_directory(path, session, keys)
         with path.open("rb") as file:
             start = file.read(len(_SQLITE))
             data = start if start == _SQLITE else start + file.read()
@@ -89,7 +95,16 @@ def from_path(path: Path, session: str | None = None) -> ModelCall:
         raise InputError(f"{name} cannot be read: {error.strerror}") from error
     if data == _SQLITE:
         return _from_database(path, session)
-    return from_bytes(data, name, session)
+    return from_bytes(_unpacked(data, path, keys), name, session)
+
+
+def _unpacked(data: bytes, path: Path, keys: Keys | None) -> bytes:
+    """Return what a file of an archive holds, and any other file as it is."""
+    place = f"{path.absolute().parent.name}/{path.name.partition('.')[0]}"
+    try:
+        return Packing(keys).opened(data, place)
+    except StorageError as error:
+        raise InputError(f"{_quoted(path)} cannot be read: {error.strerror}") from error
 
 
 def from_bytes(data: bytes, name: str, session: str | None = None) -> ModelCall:
@@ -254,13 +269,13 @@ def _is_item(value: Any) -> bool:
 # Archives and databases.
 
 
-def _from_directory(path: Path, session: str | None) -> ModelCall:
+def _from_directory(path: Path, session: str | None, keys: Keys | None) -> ModelCall:
     newest = None if session is not None else _newest_transcript(path)
     if newest is None:
         newest = _newest_transcript(_session_directory(path, session))
     if newest is None:
         raise SessionError(f"session {session!r} of {_quoted(path)} has no transcript")
-    found = from_bytes(newest.read_bytes(), _quoted(newest))
+    found = from_bytes(_unpacked(newest.read_bytes(), newest, keys), _quoted(newest))
     return replace(found, kind=f"{newest.name} of an archive", archived=True)
 
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from compact_otel.adapters import FileStorage, MemoryStorage, S3Storage
 from compact_otel.core.errors import StorageError
 from compact_otel.core.protocols import StorageAdapter
 from compact_otel.core.types import Message
+from tests.adapters import packed
 from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [
@@ -41,14 +41,15 @@ STRANGE_IDS = [
 STRANGE_IDS += ["A", "é", "e\u0301", "\ud800", "%", "%2e", "a+1", "x" * 10_000, "X" * 10_000, " a "]
 
 
-@pytest.fixture(params=["fs", "memory", "s3"])
-def storage(request, tmp_path):
-    if request.param == "fs":
-        return FileStorage(tmp_path / "archive")
-    if request.param == "memory":
-        return MemoryStorage()
-    endpoint = request.getfixturevalue("s3_endpoint")
-    return S3Storage(request.getfixturevalue("bucket"), endpoint=endpoint)
+def stored_bytes(storage, receipt):
+    if storage.name == "memory":
+        return sum(len(json.dumps(item, ensure_ascii=False).encode()) + 1 for item in HISTORY)
+    return next(one.size for one in storage.records("s") if one.id == receipt.id)
+
+
+@pytest.fixture(params=packed.ALL)
+def storage(request):
+    return packed.made(request.param, request)
 
 
 def test_it_fits_the_protocol(storage):
@@ -66,9 +67,7 @@ def test_a_receipt_says_what_was_stored(storage):
     assert receipt.id == "transcript-pre-compact-001"
     assert receipt.step == 1
     assert receipt.messages == 3
-    assert receipt.size == sum(
-        len(json.dumps(item, ensure_ascii=False).encode()) + 1 for item in HISTORY
-    )
+    assert receipt.size == stored_bytes(storage, receipt)
     assert receipt.id in receipt.location
     assert receipt.redacted == (storage.name != "memory")
 

@@ -58,9 +58,14 @@ class Archive:
 
 
 class Files(Archive):
-    def __init__(self, folder):
+    def __init__(self, folder, **storage):
         self.folder = Path(folder)
-        super().__init__(StorageConfig(path=str(folder)), {"COMPACT_STORAGE_PATH": str(folder)})
+        environment = {"COMPACT_STORAGE_PATH": str(folder)}
+        for name, value in storage.items():
+            environment[f"COMPACT_STORAGE_{name.upper()}"] = (
+                str(value).lower() if value is True else value
+            )
+        super().__init__(StorageConfig(path=str(folder), **storage), environment)
 
     def age(self, session_id, days, pattern="*"):
         """Let files of a session look as if they were written some days ago."""

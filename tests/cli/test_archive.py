@@ -11,6 +11,7 @@ import pytest
 from compact_otel.adapters import FileStorage
 from compact_otel.archive.figures import size
 from compact_otel.archive.pruning import seconds_of
+from tests.adapters.packed import KEY, OLD_KEY
 from tests.cli.archives import Files, Objects
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\u202eend\x9b31m\x00"
@@ -35,14 +36,16 @@ def made():
     return {}
 
 
-@pytest.fixture(params=["fs", "s3"])
+@pytest.fixture(params=["fs", "encrypted", "s3"])
 def archive(request, made, tmp_path_factory):
-    """Return an archive of two sessions, on disk and in S3."""
+    """Return an archive of two sessions, on disk, encrypted there, and in S3."""
     if request.param == "s3":
         request.getfixturevalue("s3_credentials")
     if request.param not in made:
         if request.param == "fs":
             new = Files(tmp_path_factory.mktemp("archive"))
+        elif request.param == "encrypted":
+            new = Files(tmp_path_factory.mktemp("archive"), encryption_key=KEY, compress=True)
         else:
             new = Objects(*map(request.getfixturevalue, ("bucket", "s3_endpoint")))
         new.compact("user_123")
@@ -432,3 +435,62 @@ def test_what_was_pruned_is_null_in_an_export(user_123):
     assert "no transcript of user_123 is kept" in user_123.said(
         "show", "user_123", "--transcript", code=1
     )
+
+
+@pytest.fixture
+def encrypted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = Files(tmp_path / "archive", encryption_key=OLD_KEY)
+    files.compact("user_123")
+    return files
+
+
+@pytest.mark.parametrize(
+    "command", [("show", "user_123"), ("show", "user_123", "--events"), ("export", "user_123")]
+)
+@pytest.mark.parametrize(
+    ("key", "way_out"), [(KEY, "add that key behind the first"), ("", "give that key as")]
+)
+def test_a_wrong_or_missing_key_is_told_with_the_way_out(encrypted, command, key, way_out):
+    said = encrypted.said(*command, code=1, COMPACT_STORAGE_ENCRYPTION_KEY=key)
+    assert "cannot read `archive/user_123/" in said
+    assert "it was encrypted with the key `" in said
+    assert way_out in said
+    assert OLD_KEY not in said
+    assert "Traceback" not in said
+
+
+def test_verify_does_not_call_an_archive_sound_that_it_cannot_read(encrypted):
+    said = encrypted.said("verify", code=1, COMPACT_STORAGE_ENCRYPTION_KEY=KEY)
+    assert "error user_123: cannot read" in said
+    assert "1 session in" in said
+
+
+def test_what_is_encrypted_can_be_listed_without_the_key_but_not_pruned(encrypted):
+    listed = encrypted.said("ls", COMPACT_STORAGE_ENCRYPTION_KEY="")
+    assert "user_123" in listed
+    encrypted.age("user_123", 40, "summary-*")
+    code = ("prune", "--older-than", "30d", "--yes")
+    assert "add that key" in encrypted.said(*code, code=1, COMPACT_STORAGE_ENCRYPTION_KEY=KEY)
+    assert "summary-001.json" in encrypted.names("user_123")
+    assert "1 record" in encrypted.said(*code)
+    assert encrypted.json("verify")["errors"] == 0
+
+
+def test_both_keys_read_what_both_wrote(encrypted):
+    again = Files(encrypted.folder, encryption_key=f"{KEY},{OLD_KEY}")
+    again.compact("user_123", turns=30, text="Another one")
+    assert again.json("verify")["errors"] == 0
+    for step, text in (("1", "Please book a table"), ("2", "Another one")):
+        assert text in str(again.json("show", "user_123", step, "--transcript"))
+
+
+def test_an_archive_that_is_named_is_read_with_the_same_key(encrypted):
+    said = encrypted.said("verify", "--path", str(encrypted.folder), COMPACT_STORAGE_PATH="nowhere")
+    assert "as written" in said
+
+
+def test_a_key_that_is_none_is_told_before_anything_is_read(encrypted):
+    said = encrypted.said("ls", code=2, COMPACT_STORAGE_ENCRYPTION_KEY="hunter2")
+    assert "`storage.encryption_key` must be 32 bytes in base64" in said
+    assert "hunter2" not in said

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.archives import Files
+import compact_otel
+from tests.adapters.packed import KEY
+from tests.cli.archives import Files, history
 
 DOC = (Path(__file__).parents[2] / "docs" / "ARCHIVE.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ compactctl archive (.*)$", DOC, re.MULTILINE)
@@ -34,6 +36,19 @@ def test_each_command_does_what_it_is_shown_for(archive):
         json.loads(Path(name).read_text()) for name in ("user_123.json", "with-checkpoints.json")
     )
     assert exported.keys() ^ with_checkpoints.keys() == {"checkpoints"}
+
+
+def test_the_python_block_runs_and_encrypts(archive):
+    (block,) = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
+    asked = []
+    names = {"compact_otel": compact_otel, "read_key_from_vault": lambda: asked.append(1) or KEY}
+    try:
+        exec(block, names)
+        compact_otel.instrument().manual_compact("new", list(history(20)))
+    finally:
+        compact_otel.uninstrument()
+    assert asked
+    assert "Please book" not in (archive.folder / "new" / "summary-001.json").read_text()
 
 
 def test_the_files_are_those_of_the_layout(archive):

@@ -8,6 +8,7 @@ import pytest
 from agents import SQLiteSession
 
 from compact_otel.adapters.fs import FileStorage
+from tests.adapters.packed import KEY, PACKINGS
 from tests.cli.calls import CHAT_REQUEST, ITEMS, REQUEST
 
 LINES = "".join(json.dumps(item) + "\n" for item in ITEMS)
@@ -72,6 +73,20 @@ def test_what_lies_in_an_archive_is_its_latest_transcript(counted_file, tmp_path
     assert by_session["tokens"] == by_archive["tokens"] == by_file["tokens"]
     assert "transcript-pre-compact-002.jsonl" in by_session["kind"]
     assert any("archive" in note for note in by_session["notes"])
+
+
+@pytest.mark.parametrize("way", ["compressed", "encrypted", "both"])
+def test_a_transcript_counts_the_same_however_it_is_kept(
+    counted_file, tmp_path, way, monkeypatch, count
+):
+    monkeypatch.setenv("COMPACT_STORAGE_ENCRYPTION_KEY", KEY)
+    plain = FileStorage(tmp_path / "plain").save_transcript("s", ITEMS).location
+    kept = FileStorage(tmp_path / "kept", **PACKINGS[way]).save_transcript("s", ITEMS).location
+    for path in (kept, tmp_path / "kept", tmp_path / "kept" / "s"):
+        assert counted_file(path)["tokens"] == counted_file(plain)["tokens"]
+    monkeypatch.delenv("COMPACT_STORAGE_ENCRYPTION_KEY")
+    if way != "compressed":
+        assert "COMPACT_STORAGE_ENCRYPTION_KEY" in one_line(count(kept))
 
 
 def test_an_archive_with_several_sessions_lists_them(count, counted_file, tmp_path):

@@ -15,6 +15,7 @@ from compact_otel.config import (
 )
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.settings import CompactPolicy
+from tests.adapters.packed import KEY
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,9 @@ ENVIRONMENT = {
     "COMPACT_STORAGE_KMS_KEY_ID": ("alias/kept", lambda c: c.storage.kms_key_id, "alias/kept"),
     "COMPACT_STORAGE_REGION": ("eu-central-1", lambda c: c.storage.region, "eu-central-1"),
     "COMPACT_STORAGE_ENDPOINT": ("http://kept", lambda c: c.storage.endpoint, "http://kept"),
+    "COMPACT_STORAGE_COMPRESS": ("yes", lambda c: c.storage.compress, True),
+    "COMPACT_STORAGE_ENCRYPT": ("no", lambda c: c.storage.encrypt, False),
+    "COMPACT_STORAGE_ENCRYPTION_KEY": (KEY, lambda c: c.storage.encryption_key, KEY),
     "COMPACT_STORAGE_PATH": ("kept here", lambda c: c.storage.path, "kept here"),
 }
 
@@ -201,8 +205,8 @@ PROBLEMS = {
     "`policy.keep_turns` is not a setting; did you mean `policy.keep_recent_turns`?": {
         "policy": {"keep_turns": 1}
     },
-    "`storage.zzz` is not a setting; valid are adapter, bucket, endpoint, kms_key_id, path, "
-    "prefix, region, timeout": {"storage": {"zzz": 1}},
+    "`storage.zzz` is not a setting; valid are adapter, bucket, compress, encrypt, "
+    "encryption_key, endpoint, kms_key_id, path, prefix, region, timeout": {"storage": {"zzz": 1}},
     "need a model name in `model`, got 7": {"model": 7},
     "need true or false in `estimator.exact`, got 'yes'": {"estimator": {"exact": "yes"}},
     "need seconds > 0 in `estimator.timeout`, got 0": {"estimator": {"timeout": 0}},
@@ -253,8 +257,14 @@ PROBLEMS = {
         "telemetry": None
     },
     "need a StorageConfig in `storage`, got 'fs'; "
-    "a mapping with any of adapter, path, bucket, prefix, kms_key_id, region, endpoint, timeout "
-    "will do": {"storage": "fs"},
+    "a mapping with any of adapter, path, bucket, prefix, kms_key_id, region, endpoint, compress, "
+    "encrypt, encryption_key, timeout will do": {"storage": "fs"},
+    "need true or false in `storage.compress`, got 'gzip'": {"storage": {"compress": "gzip"}},
+    "need true or false in `storage.encrypt`, got 'aes'": {"storage": {"encrypt": "aes"}},
+    "`storage.encrypt` needs a key: put one into COMPACT_STORAGE_ENCRYPTION_KEY "
+    "(`openssl rand -base64 32` makes one)": {"storage": {"encrypt": True}},
+    "key 1 of `storage.encryption_key` must be 32 bytes in base64, got 5 bytes: "
+    "make one with `openssl rand -base64 32`": {"storage": {"encryption_key": "hunter2"}},
     "need `telemetry.exporter` to be one of console, ariadne, none, got 'x'": {
         "telemetry": {"exporter": "x"}
     },
@@ -345,3 +355,9 @@ def test_a_model_and_an_agent_can_have_settings_of_their_own():
 def test_an_impossible_setting_of_a_model_or_agent_is_named_where_it_stands(overrides, said):
     with pytest.raises(ConfigError, match=said.replace("['m']", r"\['m'\]")):
         CompactConfig(**overrides)
+
+
+def test_a_key_is_in_no_text_of_a_configuration():
+    config = CompactConfig.load(storage={"encryption_key": KEY})
+    assert KEY not in repr(config)
+    assert config.storage.encryption_key == KEY
