@@ -29,6 +29,13 @@ SENT = {
 }
 
 
+OF_OTHERS = {
+    "db.statement": "connect with password=hunter2 now",
+    "server.address": "postgres://shop:hunter2@db.example:5432/shop",
+    "note": "glpat-Ab3xYz0123456789ABCD for gitlab, and tokens: 780",
+}
+
+
 @pytest.fixture(scope="module")
 def received(tmp_path_factory):
     """Send an event of both kinds; return the attributes of each as they left the collector."""
@@ -42,6 +49,7 @@ def received(tmp_path_factory):
             BatchLogRecordProcessor(OTLPLogExporter(f"{collector.otlp}/v1/logs"))
         )
         with traces.get_tracer("application").start_as_current_span("root") as span:
+            span.set_attributes(OF_OTHERS)
             span.add_event(EVENT, SENT)
             span.add_event("note", {"text": "n" * 5000, "keys": [KEY, "harmless"]})
             logs.get_logger("application").emit(
@@ -53,7 +61,11 @@ def received(tmp_path_factory):
     assert KEY not in collector.kept
     ours, note = span["events"]
     assert len(attributes(note)["text"]) == 5000, "somebody else's text is not for us to cut"
-    return {"span event": attributes(ours), "log record": attributes(record)}
+    return {
+        "span": attributes(span),
+        "span event": attributes(ours),
+        "log record": attributes(record),
+    }
 
 
 @pytest.fixture(params=["span event", "log record"])
@@ -72,6 +84,12 @@ def test_content_is_gone(told):
 
 def test_secrets_are_masked_inside_their_text(told):
     assert told["compact.failure.message"] == "**** used **** here"
+
+
+def test_secrets_of_other_instrumentations_are_masked_by_their_name_or_issuer(received):
+    assert received["span"]["db.statement"] == "connect with **** now"
+    assert received["span"]["server.address"] == "postgres****db.example:5432/shop"
+    assert received["span"]["note"] == "**** for gitlab, and tokens: 780"
 
 
 def test_long_texts_are_cut(told):
