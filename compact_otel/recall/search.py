@@ -3,7 +3,9 @@
 A query is words, "quoted phrases" and ids. Case and diacritics do not matter. A word is also found
 as the beginning of a longer one (`ship` in `shipped`); a phrase stands as it was written, but for
 blanks; what holds a digit or punctuation is an id and counts only whole (`A-17` is not in `A-170`,
-nor in `A-17-2`). Texts are ranked by BM25: https://doi.org/10.1561/1500000019
+nor in `A-17-2`). Texts are ranked by BM25: https://doi.org/10.1561/1500000019, in which two words
+that stand side by side in the query count once more where they do so in a text: `paper 3` is rather
+a text about paper 3 than one about a paper and three of something.
 
 Nothing of a query is taken for a regular expression, and time is linear in the texts.
 """
@@ -14,7 +16,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -40,6 +42,9 @@ _MOST_COUNTED = 8
 """Occurrences in one text that are counted; BM25 hardly tells more of them apart."""
 _WORTH = 0.25
 """Share of the best score below which a text is not worth the space."""
+
+_SMALLEST_PIECE = 400
+"""Characters below which a quotation is not divided."""
 
 _SNAP = 40
 """Characters that a cut may move to fall between words: half an id would be a wrong id."""
@@ -74,14 +79,23 @@ def _folded(letter: str) -> str:
 
 
 def terms_of(query: str) -> list[Term]:
-    """Return what a query asks for; of a long one, its beginning. Any string is a query."""
+    """Return what a query asks for; of a long one, its beginning. Any string is a query.
+
+    Behind the words and phrases stand pairs of words that are side by side in the query.
+    """
     found: dict[str, Term] = {}
+    pairs: dict[str, Term] = {}
+    last = None
     for match in _TERM.finditer(fold(query[:_LONGEST_QUERY])):
         phrase, word = match.groups()
         term = _phrase(phrase) if word is None else _word(word)
         if term is not None:
             found.setdefault(term.pattern.pattern, term)
-    return list(islice(found.values(), _MOST_TERMS))
+        if last and word and (pair := _phrase(f"{last} {word}")):
+            pairs.setdefault(pair.pattern.pattern, pair)
+        last = word
+    singles = list(islice(found.values(), _MOST_TERMS))
+    return [*singles, *islice(pairs.values(), _MOST_TERMS - len(singles))]
 
 
 def _phrase(text: str) -> Term | None:
@@ -185,7 +199,40 @@ def excerpt(text: str, spans: Sequence[Span], width: int) -> str:
     """
     if len(text) <= width:
         return text
-    start, end = _densest(spans, width)
+    pieces: list[tuple[int, int]] = []
+    for left, right in sorted(_pieces(text, spans, width)):
+        if pieces and left <= pieces[-1][1]:
+            pieces[-1] = (pieces[-1][0], max(right, pieces[-1][1]))
+        else:
+            pieces.append((left, right))
+    said = " … ".join(text[left:right].strip() for left, right in pieces)
+    return f"{'…' if pieces[0][0] else ''}{said}{'…' if pieces[-1][1] < len(text) else ''}"
+
+
+def _pieces(text: str, spans: Sequence[Span], width: int) -> Iterator[tuple[int, int]]:
+    """Yield places of pieces that together have about `width` characters.
+
+    One, if it can hold all that was found; else what it does not hold has pieces of its own, each
+    half as wide as what is left.
+    """
+    stretch = _densest(spans, width)
+    missing = _outside(spans, stretch)
+    if missing and width >= _SMALLEST_PIECE:
+        width -= width // 2
+        stretch = _densest(spans, width)
+        yield from _pieces(text, _outside(spans, stretch), width)
+    yield _piece(text, stretch, width)
+
+
+def _outside(spans: Sequence[Span], stretch: tuple[int, int]) -> list[Span]:
+    """Return where those terms stand that a stretch has not."""
+    inside = {which for start, end, which in spans if start >= stretch[0] and end <= stretch[1]}
+    return [span for span in spans if span[2] not in inside]
+
+
+def _piece(text: str, stretch: tuple[int, int], width: int) -> tuple[int, int]:
+    """Return where a piece around a stretch begins and ends: between words, if that is near."""
+    start, end = stretch
     before = max(0, width - (end - start)) // 4  # what is said of a thing stands behind its name
     left = max(0, min(start - before, len(text) - width))
     right = min(len(text), left + width)
@@ -197,7 +244,7 @@ def excerpt(text: str, spans: Sequence[Span], width: int) -> str:
         right = next(
             (at for at in range(right, max(right - _SNAP, end), -1) if text[at].isspace()), right
         )
-    return f"{'…' if left else ''}{text[left:right]}{'…' if right < len(text) else ''}"
+    return left, right
 
 
 def _densest(spans: Sequence[Span], width: int) -> tuple[int, int]:

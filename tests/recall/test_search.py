@@ -189,3 +189,36 @@ def test_an_excerpt_is_a_piece_of_the_text_and_no_longer_than_asked(text, width,
         inner = piece.removeprefix("…") if not text.startswith(piece[:1]) else piece
         assert piece.strip("…") in text or inner.removesuffix("…") in text
         assert len(piece) <= width + 2
+
+
+def test_what_stands_at_both_ends_of_a_long_text_is_quoted_from_both():
+    text = f"Paper 7: a nickel alloy. {'Sintered as before. ' * 300}Porosity of it: 31.4 percent."
+    piece = cut("paper 7 porosity", text, 600)
+    assert "Paper 7: a nickel alloy." in piece
+    assert piece.endswith("Porosity of it: 31.4 percent.")
+    assert " … " in piece
+    assert len(piece) <= 610
+
+
+def test_one_piece_is_enough_where_all_stands_together():
+    text = f"{'Nothing of it here. ' * 100}Paper 7 has a porosity of 31.4.{' Nor here.' * 300}"
+    assert " … " not in cut("paper 7 porosity", text, 600)
+
+
+@given(
+    st.text("ab \n", min_size=1200, max_size=3000),
+    st.integers(400, 900),
+    st.text("ab ", max_size=9),
+)
+def test_the_pieces_of_an_excerpt_are_of_the_text_in_its_order(text, width, query):
+    at = 0
+    excerpt_ = cut(query, text, width)
+    assert len(excerpt_) <= width + 5 * 3
+    for piece in excerpt_.strip("…").split(" … "):
+        at = text.index(piece, at) + len(piece)
+
+
+def test_words_that_stand_side_by_side_in_the_query_should_do_so_in_the_text():
+    samples = "Sample 3 took 3 minutes, cooled at 3 kelvin. " * 5
+    texts = [f"Paper {n}: porosity {n * 7} percent. {samples}" for n in range(1, 9)]
+    assert found("porosity of paper 3", *texts)[0] == texts[2]
