@@ -28,7 +28,12 @@ from compact_otel.core import events
 from compact_otel.core.assemble import View, replay, whole
 from compact_otel.core.caching import measured
 from compact_otel.core.clearing import shortened, without_stale, without_superseded
-from compact_otel.core.errors import InsufficientBudget, StorageError, VerificationError
+from compact_otel.core.errors import (
+    InsufficientBudget,
+    StorageError,
+    SummaryError,
+    VerificationError,
+)
 from compact_otel.core.job import (
     Claim,
     CountExactly,
@@ -144,6 +149,8 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
         assert done.made.created is not None  # noqa: S101 - no note was asked for
         ahead = ahead_of(done, done.made.created)
         yield from _hold(replace(checkpoint_of(job, state, done), ahead=ahead))
+    except SummaryError as error:  # what each summariser did wrong is told
+        return replace(result, error=error)
     except Exception as error:  # noqa: BLE001 - whatever it is, there is time to do it anew
         yield failure("assemble", error, "passthrough")
         return replace(result, error=error)

@@ -47,6 +47,9 @@ async def test_a_summariser_that_fails_in_the_background_is_asked_again_when_it_
     assert {span.attributes["compact.outcome"] for span in ahead(bench)} == {"error"}
     assert bench.compactions == 2
     assert "summarize: RuntimeError" in bench.said
+    for span in ahead(bench):
+        told = [event.attributes for event in span.events if event.name == "compact.error"]
+        assert [one["compact.failure.stage"] for one in told] == ["summarize"], "told once"
 
 
 @pytest.mark.parametrize("where", ["thread", "loop"])
