@@ -112,8 +112,9 @@ def demo(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
 def doctor(context: click.Context, /, *, timeout: float, as_json: bool) -> None:
     """Look at versions, settings, entry points, exporters and addresses, and say what to do.
 
-    Run it in the agent's own environment, with its variables. Addresses are only knocked at:
-    nothing is sent, no model is asked, and nothing is written.
+    Run it in the agent's own environment, with its variables. Addresses are only knocked at,
+    and a bucket is asked for something that is not there: nothing is sent, no model is asked, and
+    nothing is written.
 
     The exit code is 0 if nothing stands in the way, and 1 if something does.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ class CompactManager:
 
             check_parts(self._parts)
         self._settled = _settled(self.config)
+        if storage is None:
+            _check_installed(self.config)
         self._loaded: Service | None = None
 
     @property
@@ -296,6 +299,22 @@ class CompactManager:
     def storage(self) -> StorageAdapter | None:
         """Where what is compacted away is kept, None if nowhere."""
         return self._service.parts.storage
+
+
+def _check_installed(config: CompactConfig) -> None:
+    """Refuse an archive whose package is missing, before the first model call finds out.
+
+    Raises:
+        ConfigError: It names the package.
+    """
+    where = config.storage
+    kept = where.adapter in ("fs", "s3")
+    for package, extra, setting, needed in (
+        ("boto3", "s3", "storage.adapter", where.adapter == "s3"),
+        ("cryptography", "encrypt", "storage.encryption_key", kept and where.encryption_key),
+    ):
+        if needed and find_spec(package) is None:
+            raise ConfigError(f"`{setting}` needs {package}: pip install 'compact-otel[{extra}]'")
 
 
 def _settled(config: CompactConfig) -> CompactConfig:

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from compact_otel.adapters.s3 import S3Storage
 from compact_otel.config import CompactConfig
-from compact_otel.core.errors import ConfigError
+from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.doctor.finding import Finding, Surroundings, warnings_of
+from compact_otel.engine.parts import gate_of, storage_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.switch import OLDEST_SDK
 from compact_otel.version import __version__
 
 _SDK = "openai-agents"
+_RAISED = "Until then `instrument()` raises this error."
 _TWO_TOKENS = "hello world"
 
 
@@ -104,7 +107,32 @@ def archive(_: Surroundings) -> Iterator[Finding]:
         text = "what is compacted away is kept in memory, and gone with the process"
         yield Finding("archive", "note", text)
         return
-    place = Path(config.storage.path)
+    try:
+        storage = storage_of(config, gate_of(config))
+    except ConfigError as error:
+        yield Finding("archive", "problem", str(error), _RAISED)
+        return
+    where = config.storage
+    kept = "encrypted" if where.encryption_key and where.encrypt is not False else "not encrypted"
+    if isinstance(storage, S3Storage):
+        yield _bucket(storage, config, kept)
+    else:
+        yield _folder(Path(config.storage.path), kept)
+
+
+def _bucket(storage: S3Storage, config: CompactConfig, kept: str) -> Finding:
+    """Ask a bucket for something that is not there."""
+    place = f"s3://{config.storage.bucket}/{config.storage.prefix}"
+    try:
+        storage.steps("compactctl doctor")
+    except StorageError as error:
+        remedy = "Until then nothing that is compacted away can be read again."
+        return Finding("archive", "problem", error.strerror or str(error), remedy)
+    return Finding("archive", "ok", f"{place} can be read; nothing was written; {kept} by us")
+
+
+def _folder(place: Path, kept: str) -> Finding:
+    """Look whether files can be made in a folder, or would be."""
     above = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=above):
@@ -113,9 +141,8 @@ def archive(_: Surroundings) -> Iterator[Finding]:
         why = os.strerror(error.errno) if error.errno else type(error).__name__
         remedy = "Let the agent's user write there, or set COMPACT_STORAGE_PATH."
         text = f"nothing can be written to {place}: {why}"
-        yield Finding("archive", "problem", text, remedy)
-        return
-    yield Finding("archive", "ok", f"{place} can be written")
+        return Finding("archive", "problem", text, remedy)
+    return Finding("archive", "ok", f"{place} can be written; {kept}")
 
 
 def summarizer(around: Surroundings) -> Iterator[Finding]:

@@ -4,13 +4,17 @@ import json
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from compact_otel import CompactManager, ConfigError, manager
+from compact_otel.adapters import packing, s3
 from compact_otel.cli import main
 from compact_otel.doctor import command
+from tests.adapters.packed import KEY
 from tests.exporters.ariadne_server import AriadneServer
 
 GATE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -133,6 +137,57 @@ def test_a_slip_is_named_with_its_value_and_the_way_out(slip, doctor):
     code, found = doctor(**environment)
     assert code == 1
     assert any(all(word in text for word in words) for text in found["problem"]), found["problem"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "can be written; not encrypted"),
+        ({"COMPACT_STORAGE_ENCRYPTION_KEY": KEY}, "can be written; encrypted"),
+        (
+            {"COMPACT_STORAGE_ENCRYPTION_KEY": KEY, "COMPACT_STORAGE_ENCRYPT": "no"},
+            "can be written; not encrypted",
+        ),
+    ],
+)
+def test_it_says_whether_the_archive_is_encrypted(environment, said, doctor):
+    code, found = doctor(**environment)
+    assert code == 0
+    assert any(said in text for text in found["ok"])
+    assert KEY not in str(found)
+
+
+def test_it_asks_the_bucket_and_writes_nothing(doctor, s3_endpoint, bucket, s3_client):
+    in_s3 = {"COMPACT_STORAGE_ADAPTER": "s3", "COMPACT_STORAGE_ENDPOINT": s3_endpoint}
+    code, found = doctor(**in_s3, COMPACT_STORAGE_BUCKET=bucket)
+    assert code == 0
+    assert any(f"s3://{bucket}/compact/archive can be read" in text for text in found["ok"])
+    assert "Contents" not in s3_client.list_objects_v2(Bucket=bucket)
+    code, found = doctor(**in_s3, COMPACT_STORAGE_BUCKET="not-there")
+    assert code == 1
+    assert any("NoSuchBucket; create it" in text for text in found["problem"])
+
+
+@pytest.mark.parametrize(
+    ("package", "environment"),
+    [
+        ("boto3", {"COMPACT_STORAGE_ADAPTER": "s3", "COMPACT_STORAGE_BUCKET": "kept"}),
+        ("cryptography", {"COMPACT_STORAGE_ENCRYPTION_KEY": KEY}),
+    ],
+)
+def test_a_package_that_is_missing_is_named_at_once(package, environment, doctor, monkeypatch):
+    def installed(name):
+        return None if name == package else find_spec(name)
+
+    for module in (s3, packing, manager):
+        monkeypatch.setattr(module, "find_spec", installed)
+    code, found = doctor(**environment)
+    assert code == 1
+    assert any(f"needs {package}: pip install" in text for text in found["problem"])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"needs {package}: pip install 'compact-otel"):
+        CompactManager()
 
 
 def test_it_knocks_at_the_collector(doctor, somebody, nobody):
