@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 
@@ -32,7 +31,7 @@ def main() -> int:
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     if given.only is not None:
-        print(json.dumps(asdict(played(given.only, given.size)), indent=1))
+        print(played(given.only, given.size))
         return 0
     began = time.monotonic()
     seeds = range(given.seed, given.seed + given.runs)
