@@ -89,7 +89,7 @@ async def prepared(manager: CompactManager, call: ModelCall) -> Prepared:
             reason, items = reason or "unsupported_input", []
         session_id = current_session_id() or _conversation(items)
         tell = partial(manager.tell, session_id, content=call.traces_content)
-        past = Past(storage=manager.storage, session_id=session_id, history=items, tell=tell)
+        past = Past(storage=manager.archive, session_id=session_id, history=items, tell=tell)
         set_past(past)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
         _log.error(

@@ -23,7 +23,13 @@ if TYPE_CHECKING:  # loaded with the first question: a program that starts does 
     from opentelemetry.trace import TracerProvider
 
     from compact_otel.core import events
-    from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
+    from compact_otel.core.protocols import (
+        Exporter,
+        ReadableArchive,
+        StorageAdapter,
+        Summarizer,
+        TokenEstimator,
+    )
     from compact_otel.core.types import CallContext, CompactResult, SessionStatus, Usage
     from compact_otel.engine.service import Service
     from compact_otel.metering import RescueResult
@@ -299,6 +305,15 @@ class CompactManager:
     def storage(self) -> StorageAdapter | None:
         """Where what is compacted away is kept, None if nowhere."""
         return self._service.parts.storage
+
+    @property
+    def archive(self) -> StorageAdapter | ReadableArchive | None:
+        """What was compacted away, to be read: the storage with what waits to be written to it.
+
+        That goes by numbers that are not final. The storage itself if it cannot be read; None
+        without one.
+        """
+        return self._service.archive
 
 
 def _check_installed(config: CompactConfig) -> None:

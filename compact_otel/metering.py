@@ -71,6 +71,13 @@ class Meters:
         if made is not None:
             self.call(partial(made.recalls.add, 1, {"compact.recall.result": event.result}))
 
+    def archived(self, event: events.Archival) -> None:
+        """Record the size of a history that was stored behind its call."""
+        made = None if is_suppressed() else self.instruments
+        if made is not None and event.size is not None and event.error_type is None:
+            adapter = {"compact.archive.adapter": event.adapter}
+            self.call(partial(made.archive.record, event.size, adapter))
+
     def rescued(self, result: RescueResult, model: str | None) -> None:
         """Count what became of a call that the provider had refused as too large."""
         made = None if is_suppressed() else self.instruments
@@ -188,7 +195,7 @@ class CallMeter:
         self._count(made, made.failures, 1, {**known, ERROR_TYPE: event.error_type})
 
     def _archived(self, made: _Instruments, event: events.Archival) -> None:
-        if event.size is not None:
+        if event.size is not None and event.error_type is None:
             adapter = {"compact.archive.adapter": event.adapter}
             self._measure(made, made.archive, event.size, adapter)
 

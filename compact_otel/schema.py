@@ -273,8 +273,12 @@ ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
         # The archive, and what is read back from it.
         "compact.archive.id": Attribute(str, "Name of the stored history"),
         "compact.archive.adapter": Attribute(str, "What stores it"),
-        "compact.archive.messages": Attribute(int, "Items that were stored"),
-        "compact.archive.size": Attribute(int, "Bytes that were stored"),
+        "compact.archive.messages": Attribute(int, "Items that were stored, or were to be"),
+        "compact.archive.size": Attribute(int, "Bytes that were stored, or were to be"),
+        "compact.archive.waiting": Attribute(
+            bool, "Whether what could not be stored waits in memory, to be stored later"
+        ),
+        "compact.archive.delay": Attribute(float, "Seconds that it had to wait for the storage"),
         "compact.redaction.enabled": Attribute(bool, "Whether what goes out is redacted"),
         "compact.archive.redacted": Attribute(bool, "Whether secrets were taken out of it"),
         "compact.recall.result": Attribute(
@@ -500,6 +504,8 @@ SCHEMA: Mapping[type[events.Event], EventSchema] = MappingProxyType(
                 "size": Use("compact.archive.size"),
                 "redacted": _required("compact.archive.redacted"),
                 "error_type": _if(ERROR_TYPE, "it failed"),
+                "waiting": _if("compact.archive.waiting", "it failed"),
+                "delay": _if("compact.archive.delay", "it was stored later"),
             },
         ),
         events.RedactionOff: EventSchema(

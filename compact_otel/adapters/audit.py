@@ -13,15 +13,14 @@ chain: against those only a place helps where they may not (a bucket with versio
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
-from compact_otel.adapters.records import json_line
+from compact_otel.adapters.records import json_line, loaded
 from compact_otel.core.types import ArchiveReceipt
 from compact_otel.redaction import REDACTED
 
@@ -29,6 +28,8 @@ SEQUENCE, PREVIOUS = "audit.sequence", "audit.previous"
 WRITTEN = "compact.archival"
 _ID, _HASH, _GONE = "compact.archive.id", "compact.archive.sha256", "compact.archive.removed"
 _MARK = REDACTED.encode()
+_MOST = 10**18
+"""Above all numbers of events; one that somebody put in must not become unwritable by counting."""
 
 
 class Link(NamedTuple):
@@ -79,11 +80,13 @@ def chained(record: Mapping[str, Any], last: Link) -> bytes:
 def link_of(line: bytes) -> Link | None:
     """Return what the line behind this one is bound to; None if this is no line of a chain."""
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = loaded(line)
+    except ValueError:
         return None
     sequence = record.get(SEQUENCE) if isinstance(record, dict) else None
     if not isinstance(sequence, int) or not isinstance(record.get(PREVIOUS), str):
+        return None
+    if not 0 < sequence < _MOST:
         return None
     return Link(sequence, digest_of(line.rstrip(b"\n")))
 
@@ -139,6 +142,7 @@ def faults(
     lines: Sequence[bytes],
     stored: Mapping[str, Iterable[str]],
     sealed: Link | None = None,
+    unfinished: Collection[str] = (),
 ) -> list[Fault]:
     """Return what is wrong with the archive of a session.
 
@@ -147,6 +151,7 @@ def faults(
         lines: Its events as they are stored, oldest first.
         stored: What is there besides: for each id the hashes of what is stored under it.
         sealed: The end of the chain as its last writer noted it, where that is noted.
+        unfinished: Hashes of what has not got its name, where that is stored.
     """
     found, last, audited = _followed(session_id, lines)
     if sealed is not None and sealed != last:
@@ -164,6 +169,8 @@ def faults(
         known = {digest for digest in said if digest}
         if not said:
             found.append(Fault("note", f"`{ident}` has no event: its writer was ended before it"))
+        elif said[-1] is not None and not there and said[-1] in unfinished:
+            found.append(Fault("note", f"`{ident}` is not finished: its writer was ended"))
         elif said[-1] is not None and not there:
             found.append(Fault("error", f"`{ident}` is missing"))
         elif not known.issuperset(there):
@@ -185,7 +192,7 @@ def _followed(
         if link is None:
             found.append(Fault("note", f"line {place} of the events is torn"))
             continue
-        record = json.loads(line)
+        record = loaded(line)
         if link.sequence != last.sequence + 1:
             what = f"behind event {last.sequence} follows event {link.sequence}"
             found.append(Fault("error", what))
@@ -198,5 +205,6 @@ def _followed(
             )
         last = link
         if is_audit(record):
-            audited[str(record.get(_ID))].append(record.get(_HASH))
+            digest = record.get(_HASH)
+            audited[str(record.get(_ID))].append(None if digest is None else str(digest))
     return found, last, dict(audited)

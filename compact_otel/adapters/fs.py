@@ -16,9 +16,12 @@ Rules it keeps, for threads and processes alike:
    temporary name, which is also the claim to its number, and then renamed.
 2. A line is appended by one write. A line that a crash or a full disk tore is closed by the next
    writer and passed over by readers. Events are appended under a lock, for each is bound to the
-   one before it; where the file system knows none, two writers may break the chain.
+   one before it; where the file system knows none, two writers may break the chain. The line that
+   tells of a write comes before it, and goes again if that fails.
 3. Only the owner may read: directories are 0700 and files 0600, whatever the umask.
-4. Symbolic links are not followed, neither for a session's directory nor for a file in it.
+4. Symbolic links are not followed, neither for a session's directory nor for a file in it, and
+   what is no file (a pipe, a device) is neither read nor waited for. What is read back is data: of
+   bounded size and depth, or passed over.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
    redacted one would be another text. Rule 3 protects them, and a key (see `packing`). A session
    whose id holds a secret is called by a hash of it, `redacted-3f0a...`; its owner reads it back by
@@ -33,7 +36,6 @@ A process that is killed may leave a hidden `.tmp` file and a gap in the numbers
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import math
 import os
@@ -52,10 +54,12 @@ from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
     CHECKPOINTS,
     EVENTS,
+    LARGEST,
     Stored,
     directory_name,
     given,
     json_line,
+    loaded,
     newest_checkpoints,
     readable,
     removed_name,
@@ -77,7 +81,7 @@ _EVENTS = "events.jsonl"
 _SEAL = "events.seal"
 _CHECKPOINTS = "checkpoints.jsonl"
 _PAUSE_S = 0.05  # between two attempts to claim
-_ALONE_S, _GLANCE_S = 2.0, 0.002  # an event is appended in less than one of these looks
+_ALONE_S, _GLANCE_S = 5.0, 0.002  # an event is appended in less than one of these looks
 _TAIL = 8192
 """Bytes in which the last event is looked for first."""
 _SESSION = "session.json"  # only where the directory's name does not tell the session
@@ -85,20 +89,29 @@ _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl(?:\.gz)?")
 _NUMBERED = re.compile(rf"{_TRANSCRIPT.pattern}|summary-([0-9]{{3,}})\.json")
 _WHOLE = rf"(?:{_NUMBERED.pattern}|session\.json)"
 _CLAIM = re.compile(r"claim-[0-9a-f]{16}\.lock")
+_TEMPORARY = re.compile(rf"\.({_WHOLE}|checkpoints\.jsonl)(\.[0-9a-f]{{16}})?\.tmp")
 _OURS = re.compile(
-    rf"{_WHOLE}|\.{_WHOLE}(\.[0-9a-f]{{16}})?\.tmp|events\.jsonl|events\.seal|checkpoints\.jsonl"
+    rf"{_WHOLE}|{_TEMPORARY.pattern}|events\.jsonl|events\.seal|checkpoints\.jsonl"
     rf"|removed-[0-9]{{3,}}|{_CLAIM.pattern}"
 )
 """Whatever this module writes; nothing else is ever removed."""
 
-# Windows knows no O_NOFOLLOW and would write `\r\n` without O_BINARY.
-_ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Windows knows neither O_NOFOLLOW nor O_NONBLOCK and would write `\r\n` without O_BINARY. What is
+# no file is not waited for: somebody may have put a pipe in its place.
+_ALWAYS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_FOLDER = sum(getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NONBLOCK"))
 
 _LINKED = "symbolic links are not followed here: replace it by what it points to"
+_NO_FILE = "only files are used here: remove what has its name"
 _WAYS_OUT = {
     ("read", errno.ELOOP): _LINKED,
     ("write", errno.ELOOP): _LINKED,
     ("remove", errno.ELOOP): _LINKED,
+    ("read", errno.ENXIO): _NO_FILE,
+    ("write", errno.ENXIO): _NO_FILE,
+    ("read", errno.EISDIR): _NO_FILE,
+    ("write", errno.EISDIR): _NO_FILE,
+    ("read", errno.EFBIG): f"nothing of more than {LARGEST >> 20} MiB is read; it can be removed",
     ("remove", errno.ENOENT): "`records()` names what there is",
     ("remove", errno.EACCES): "whoever owns it may remove it",
     ("remove", errno.EPERM): "whoever owns it may remove it",
@@ -158,9 +171,13 @@ class FileStorage:
             claim, target = _temporary(target), target.with_name(target.name + self._packing.suffix)
             with _given_up(descriptor, claim):
                 packed = self._packing.transcript(data, _place(target))
-            _write_whole(descriptor, claim, target, packed)
-        receipt = self._receipt(target, step, len(packed), len(messages))
-        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
+            receipt = self._receipt(target, step, len(packed), len(messages))
+            record = self._outgoing.audit(session_id, self.name, receipt, data, records)
+            with (
+                _written(descriptor, claim, packed),
+                self._chained(session_id, directory, record),
+            ):
+                claim.replace(target)
         return receipt
 
     def save_summary(
@@ -177,11 +194,14 @@ class FileStorage:
         with self._writing(session_id, file_name) as directory:
             target = directory / file_name
             packed = self._packing.record(data, _place(target))
-            _replace(target, packed)
-        receipt = self._receipt(target, step, len(packed), 1)
-        self._chain(
-            session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
-        )
+            receipt = self._receipt(target, step, len(packed), 1)
+            audited = self._outgoing.audit(session_id, self.name, receipt, data, [record])
+            temporary = _own_temporary(target)
+            with (
+                _written(_create(temporary), temporary, packed),
+                self._chained(session_id, directory, audited),
+            ):
+                temporary.replace(target)
         return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
@@ -202,16 +222,22 @@ class FileStorage:
         with self._writing(session_id, _CHECKPOINTS) as directory:
             target = directory / _CHECKPOINTS
             packed = self._packing.record(line, _place(target))
-            _append(target, packed)
-        receipt = ArchiveReceipt(
-            id=audit.checkpoint_id(checkpoint.key),
-            step=checkpoint.version,
-            location=str(target),
-            size=len(packed),
-            messages=1,
-            redacted=False,
-        )
-        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, line))
+            receipt = ArchiveReceipt(
+                id=audit.checkpoint_id(checkpoint.key),
+                step=checkpoint.version,
+                location=str(target),
+                size=len(packed),
+                messages=1,
+                redacted=False,
+            )
+            record = self._outgoing.audit(session_id, self.name, receipt, line)
+            temporary = _own_temporary(target)
+            with (
+                _written(_create(temporary), temporary, packed, lasting=False),
+                self._chained(session_id, directory, record),
+            ):
+                _append(target, packed)
+            temporary.unlink(missing_ok=True)
 
     def load_checkpoints(self, session_id: str) -> list[Checkpoint]:
         """Return the newest checkpoint of each key, oldest first; torn and foreign lines are not.
@@ -238,7 +264,11 @@ class FileStorage:
             StorageError: If there is none of that step, or it cannot be read.
         """
         file_name = f"{summary_name(step)}.json"
-        return _parsed(self._read(session_id, file_name), f"`{file_name}`")
+        summary = _parsed(self._read(session_id, file_name), f"`{file_name}`")
+        if not isinstance(summary, dict):
+            message = f"`{file_name}` is no JSON object: it was changed since it was written"
+            raise StorageError(errno.EIO, message)
+        return summary
 
     def load_events(self, session_id: str) -> list[dict[str, Any]]:
         """Return the events that were saved, oldest first; torn lines are left out.
@@ -264,6 +294,9 @@ class FileStorage:
         Raises:
             StorageError: If something is there and cannot be read.
         """
+        lines = self._lines(session_id, _EVENTS)  # first: what they tell of is there soon after
+        with self._reading(session_id) as directory:
+            sealed = _seal_in(directory)
         stored: dict[str, list[str]] = {}
         for line in self._lines(session_id, _CHECKPOINTS):
             for checkpoint in newest_checkpoints([line]):
@@ -272,16 +305,18 @@ class FileStorage:
         with self._reading(session_id) as directory:
             try:
                 with os.scandir(directory) as entries:
-                    names = [entry.name for entry in entries if _NUMBERED.fullmatch(entry.name)]
+                    names = [entry.name for entry in entries]
             except FileNotFoundError:
                 return []
-            for name in names:
+            for name in filter(_NUMBERED.fullmatch, names):
                 digests = stored.setdefault(name.partition(".")[0], [])
                 digests.append(self._digest(directory / name))
-            sealed = _seal_in(directory)
-        return audit.faults(
-            self._outgoing.name(session_id), self._lines(session_id, _EVENTS), stored, sealed
-        )
+            unfinished = set()
+            for name in filter(_TEMPORARY.fullmatch, names):
+                with suppress(FileNotFoundError):  # it has got its name meanwhile
+                    unfinished.add(self._digest(directory / name))
+        name = self._outgoing.name(session_id)
+        return audit.faults(name, lines, stored, sealed, unfinished)
 
     def records(self, session_id: str) -> list[Stored]:
         """Return what is stored of a session, sorted by id; none for one that is not there.
@@ -421,10 +456,8 @@ class FileStorage:
             StorageError: If the session's directory is there and cannot be read.
         """
         with self._reading(session_id) as directory:
-            try:
-                return sorted(_numbers(directory, _TRANSCRIPT))
-            except FileNotFoundError:
-                return []
+            found = map(_TRANSCRIPT.fullmatch, _ours(directory))
+            return sorted(int(match[1]) for match in found if match)
 
     def sessions(self) -> list[str]:
         """Return the ids of the sessions that have a directory, sorted.
@@ -495,14 +528,38 @@ class FileStorage:
 
     def _chain(self, session_id: str, record: Any) -> None:
         """Append an event behind the last one."""
-        with self._writing(session_id, _EVENTS) as directory, _alone(directory / _EVENTS) as events:
-            place = _place(directory / _EVENTS)
-            last = self._last_link(events, place) or audit.beginning(
-                self._outgoing.name(session_id)
-            )
+        with (
+            self._writing(session_id, _EVENTS) as directory,
+            self._chained(session_id, directory, record),
+        ):
+            pass
+
+    @contextmanager
+    def _chained(self, session_id: str, directory: Path, record: Any) -> Iterator[None]:
+        """Append an event behind the last one, and take it back if what is done inside fails.
+
+        An audit record comes before what it tells of, which lies in a temporary file until then:
+        so whoever is ended in between leaves nothing that seems to be somebody else's, or lost.
+        """
+        place = _place(directory / _EVENTS)
+        with _alone(directory / _EVENTS) as events:
+            last = self._last_link(events, place)
+            last = last or audit.beginning(self._outgoing.name(session_id))
             line = audit.chained(record, last)
-            _append_to(events, self._packing.record(line, place))
-            _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
+            packed = self._packing.record(line, place)
+            before = os.fstat(events).st_size
+            try:
+                _append_to(events, packed)
+                _seal(directory, audit.Link(last.sequence + 1, audit.digest_of(line[:-1])))
+                yield
+            except BaseException:
+                # Where nothing can be locked somebody else may have written meanwhile.
+                if os.fstat(events).st_size <= before + len(packed) + 1:
+                    with suppress(OSError):  # first: an event without a seal is no loss
+                        _seal(directory, last)
+                    with suppress(OSError):
+                        os.ftruncate(events, before)
+                raise
 
     def _receipt(self, target: Path, step: int, size: int, messages: int) -> ArchiveReceipt:
         return ArchiveReceipt(
@@ -519,6 +576,8 @@ class FileStorage:
         end, length = os.lseek(events, 0, os.SEEK_END), _TAIL
         while end:
             begin = max(0, end - length)
+            if end - begin > LARGEST:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             os.lseek(events, begin, os.SEEK_SET)
             lines = whole_lines(_read_from(events, end - begin))
             for line in reversed(lines[1:] if begin else lines):
@@ -587,13 +646,12 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
         raise StorageError(number, message) from error
 
 
-def _parsed(line: bytes, where: str) -> dict[str, Any]:
+def _parsed(line: bytes, where: str) -> Any:
     try:
-        record: dict[str, Any] = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        message = f"{where} is not JSON: it was changed since it was written"
+        return loaded(line)
+    except ValueError as error:
+        message = f"{where} is not JSON as it is stored: it was changed since it was written"
         raise StorageError(errno.EIO, message) from error
-    return record
 
 
 def _make_directory(path: Path) -> None:
@@ -618,15 +676,12 @@ def _directories(root: Path) -> list[Path]:
 
 def _ours(directory: Path) -> dict[str, os.stat_result]:
     """Return the files in a directory that this module wrote, by name; no links, no folders."""
-    try:
-        with os.scandir(directory) as entries:
-            found = {
-                entry.name: entry.stat(follow_symlinks=False)
-                for entry in entries
-                if _OURS.fullmatch(entry.name)
-            }
-    except FileNotFoundError:
-        return {}
+    found: dict[str, os.stat_result] = {}
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            if _OURS.fullmatch(entry.name):
+                with suppress(FileNotFoundError):  # gone meanwhile, as locks and temporary files go
+                    found[entry.name] = entry.stat(follow_symlinks=False)
     return {name: status for name, status in found.items() if stat.S_ISREG(status.st_mode)}
 
 
@@ -650,11 +705,6 @@ def _session_in(directory: Path) -> str | None:
     return session_id
 
 
-def _numbers(directory: Path, pattern: re.Pattern[str]) -> list[int]:
-    with os.scandir(directory) as entries:
-        return [int(match[1]) for entry in entries if (match := pattern.fullmatch(entry.name))]
-
-
 def _claim_name(key: str) -> str:
     digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return f"claim-{digest[:16]}.lock"
@@ -662,11 +712,20 @@ def _claim_name(key: str) -> str:
 
 def _place(path: Path) -> str:
     """Return where a record belongs, whatever the archive is called and wherever it is moved."""
-    return f"{path.parent.name}/{path.name.partition('.')[0]}"
+    return f"{path.parent.name}/{path.name.removeprefix('.').partition('.')[0]}"
 
 
 def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.tmp")
+
+
+def _check_is_file(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+
+
+def _own_temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
 
 
 def _claim_next(directory: Path) -> tuple[int, int, Path]:
@@ -701,8 +760,13 @@ def _open_shared(path: Path) -> int:
 
 def _open(path: Path, flags: int) -> int:
     descriptor = os.open(path, flags | _ALWAYS, 0o600)
-    if flags & os.O_CREAT and hasattr(os, "fchmod"):
-        os.fchmod(descriptor, 0o600)  # the umask may have taken rights away
+    try:
+        _check_is_file(descriptor)
+        if flags & os.O_CREAT and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o600)  # the umask may have taken rights away
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -719,29 +783,38 @@ def _given_up(descriptor: int, temporary: Path) -> Iterator[None]:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
-    _write_whole(_create(temporary), temporary, target, data)
+    temporary = _own_temporary(target)
+    with _written(_create(temporary), temporary, data):
+        temporary.replace(target)
 
 
-def _write_whole(descriptor: int, temporary: Path, target: Path, data: bytes) -> None:
-    """Write `data` so that `target` is never seen in part; takes over the descriptor."""
+@contextmanager
+def _written(
+    descriptor: int, temporary: Path, data: bytes, *, lasting: bool = True
+) -> Iterator[None]:
+    """Write a temporary file, for it to get its name inside; takes over the descriptor.
+
+    It is removed if anything fails. `lasting` waits until it is on the disk, with its name.
+    """
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
-        temporary.replace(target)
+            if lasting:
+                os.fsync(descriptor)
+        yield
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_directory(target.parent)
+    if lasting:
+        _sync_directory(temporary.parent)
 
 
 def _sync_directory(directory: Path) -> None:
     """Make a rename last. Some systems cannot; the file is there all the same."""
     with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = os.open(directory, os.O_RDONLY | _FOLDER)
         try:
             os.fsync(descriptor)
         finally:
@@ -818,4 +891,7 @@ def _seal_in(directory: Path) -> audit.Link | None:
 
 def _read(path: Path) -> bytes:
     with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
-        return file.read()
+        data = file.read(LARGEST + 1) if os.fstat(file.fileno()).st_size <= LARGEST else None
+    if data is None or len(data) > LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data

@@ -26,15 +26,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from importlib.util import find_spec
 from typing import Any, Final
 
-from compact_otel.adapters.records import json_line
+from compact_otel.adapters.records import LARGEST, json_line
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.keys import Key, Keyring, Keys
 
 GZIP: Final = ".gz"
 """What the name of a compressed transcript ends with."""
-
-LARGEST: Final = 2**29
-"""Bytes that a compressed record may unfold to; a larger one is not what was written here."""
 
 _MAGIC = b"\x1f\x8b"
 _KEY_ID = re.compile(r"[0-9a-f]{16}")

@@ -19,6 +19,7 @@ two sessions share one:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from compact_otel.core.types import Checkpoint
+from compact_otel.redaction import MAX_DEPTH
+
+LARGEST: Final = 256 * 2**20
+"""Bytes of the largest file or object that is read; a history of a million tokens has eight MiB."""
 
 EVENTS: Final = "events"
 CHECKPOINTS: Final = "checkpoints"
@@ -38,6 +43,9 @@ _GIVEN = re.compile(
 )
 _KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
+_LEVELS = MAX_DEPTH + 20
+"""How deep a record may be nested: what is stored in it has up to MAX_DEPTH levels."""
+_TOO_DEEP = f"nested deeper than {_LEVELS} levels"
 _LONGEST = 100
 _PREFIX = 40
 
@@ -140,13 +148,54 @@ def whole_lines(data: bytes) -> list[bytes]:
     return data.split(b"\n")[:-1]
 
 
+def loaded(line: bytes) -> Any:
+    """Read back a record, as data of which nothing surprises who goes on with it.
+
+    Raises:
+        ValueError: If `json_line` cannot have written it: no JSON in UTF-8, not finite, or nested
+            deeper than what is stored ever is, so that it could not be written again.
+    """
+    try:
+        data = _DECODER.decode(line.decode("utf-8", "surrogatepass"))
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    if line.count(b"[") + line.count(b"{") > _LEVELS:
+        _check_depth(data)
+    return data
+
+
+def _check_depth(data: Any) -> None:
+    level = [data]
+    for _ in range(_LEVELS):
+        level = [one for each in level for one in _members(each)]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
+
+
+def _members(data: Any) -> Iterable[Any]:
+    if isinstance(data, dict):
+        return data.values()
+    return data if isinstance(data, list) else ()
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is no finite number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+
+
 def readable(lines: Iterable[bytes]) -> list[dict[str, Any]]:
     """Return the records in `lines`, without those that are not JSON objects."""
     records = []
     for line in lines:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = loaded(line)
+        except ValueError:
             continue
         if isinstance(record, dict):
             records.append(record)

@@ -14,7 +14,8 @@ Rules it keeps, for any number of processes and machines:
 1. An object is there whole or not at all: S3 stores it with one request.
 2. No transcript and no event replaces another: its number belongs to whoever creates the object
    (`If-None-Match: *`), everybody else takes the next one. A request that was repeated because no
-   answer came finds its own object, and knows it by a token.
+   answer came finds its own object, and knows it by a token; so does one that is made again after
+   the first was given up.
 3. A checkpoint is replaced by a newer version of itself only (`If-Match`): what somebody else has
    written since it was read is looked at first.
 4. Credentials come from boto3's default chain: a role of the machine, the container or the web
@@ -31,7 +32,6 @@ also `kms:GenerateDataKey` and `kms:Decrypt`; whoever removes something, `s3:Del
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import random
@@ -42,7 +42,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from compact_otel.adapters import audit
@@ -52,10 +52,12 @@ from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
     CHECKPOINTS,
     EVENTS,
+    LARGEST,
     Stored,
     directory_name,
     given,
     json_line,
+    loaded,
     newest_checkpoints,
     readable,
     removed_name,
@@ -67,7 +69,7 @@ from compact_otel.adapters.records import (
     whole_lines,
 )
 from compact_otel.config import check_bucket
-from compact_otel.core.errors import ConfigError, StorageError
+from compact_otel.core.errors import ConfigError, StorageError, UnauditedError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
 from compact_otel.forks import mutex
 from compact_otel.keys import Keys
@@ -116,6 +118,15 @@ _RAISED = {
     "ReadTimeoutError": (errno.ETIMEDOUT, "the store is slow"),
     "NoRegionError": (errno.EINVAL, "name it in `storage.region` or AWS_REGION"),
 }
+
+
+class _Unanswered(NamedTuple):
+    """A write that was asked for, and may or may not have been done."""
+
+    key: str
+    token: str
+    step: int
+    size: int
 
 
 class S3Storage:
@@ -174,6 +185,7 @@ class S3Storage:
         self._given = client
         self._made: tuple[int, Any] | None = None
         self._last_events: OrderedDict[str, tuple[float, audit.Link]] = OrderedDict()
+        self._unanswered: OrderedDict[str, _Unanswered] = OrderedDict()
         self._turns = ThreadClaims()
         self._making = mutex()
         self._outgoing = Outgoing(redactor, redact=redact)
@@ -185,6 +197,7 @@ class S3Storage:
 
         Raises:
             StorageError: If it cannot be written; nothing is left behind then.
+            UnauditedError: If it is there, and only its line in the events is missing.
         """
         records = [plain(message) for message in messages]
         data = b"".join(map(self._outgoing.line, records))
@@ -193,7 +206,7 @@ class S3Storage:
             self._name_session(session_id, folder)
             step, key, size = self._add_transcript(folder, data)
         receipt = self._receipt(transcript_name(step), key, step, size, len(messages))
-        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, data, records))
+        self._audit(session_id, receipt, data, records)
         return receipt
 
     def save_summary(
@@ -213,9 +226,7 @@ class S3Storage:
             packed = self._packing.record(data, self._place(key))
             self._put(key, packed)
         receipt = self._receipt(summary_name(step), key, step, len(packed), 1)
-        self._chain(
-            session_id, self._outgoing.audit(session_id, self.name, receipt, data, [record])
-        )
+        self._audit(session_id, receipt, data, [record])
         return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
@@ -251,7 +262,7 @@ class S3Storage:
             messages=1,
             redacted=False,
         )
-        self._chain(session_id, self._outgoing.audit(session_id, self.name, receipt, line))
+        self._audit(session_id, receipt, line)
 
     def _replaced(self, key: str, packed: bytes, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint unless a newer version of it is there; say whether that was done."""
@@ -293,7 +304,11 @@ class S3Storage:
             StorageError: If there is none of that step, or it cannot be read.
         """
         key = f"{self._folder(session_id)}{summary_name(step)}.json"
-        return _parsed(self._found(key), key)
+        summary = _parsed(self._found(key), key)
+        if not isinstance(summary, dict):
+            message = f"`{key}` is no JSON object: it was changed since it was written"
+            raise StorageError(errno.EIO, message)
+        return summary
 
     def load_events(self, session_id: str) -> list[dict[str, Any]]:
         """Return the session's events, oldest first.
@@ -450,15 +465,38 @@ class S3Storage:
 
     def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str, int]:
         """Store a transcript under the next free number; return that, the key and the bytes."""
+        what, token = _told_apart(folder, data), uuid4().hex
+        lost = self._found_after_all(what)
+        if lost is not None:
+            return lost.step, lost.key, lost.size
         for tried in range(_TRIES):
             names = (key.removeprefix(folder) for key, _ in self._listed(folder))
             step = max(given(names), default=0) + 1
             key = f"{folder}{transcript_name(step)}.jsonl{self._packing.suffix}"
             packed = self._packing.transcript(data, self._place(key))
-            if self._put(key, packed, IfNoneMatch="*"):
-                return step, key, len(packed)
+            with self._remembered(what, _Unanswered(key, token, step, len(packed))):
+                if self._put(key, packed, token, IfNoneMatch="*"):
+                    return step, key, len(packed)
             _pause(tried)
         raise StorageError(errno.EBUSY, "others take every number")
+
+    def _audit(
+        self,
+        session_id: str,
+        receipt: ArchiveReceipt,
+        data: bytes,
+        records: Sequence[Any] | None = None,
+    ) -> None:
+        """Store the audit record of a write; the arguments are those of `Outgoing.audit`.
+
+        Raises:
+            UnauditedError: If that cannot be written.
+        """
+        record = self._outgoing.audit(session_id, self.name, receipt, data, records)
+        try:
+            self._chain(session_id, record)
+        except StorageError as error:
+            raise UnauditedError(error, receipt, record) from error
 
     def _chain(self, session_id: str, record: Any) -> None:
         """Store an event behind the last one; who was faster is looked at, and bound to."""
@@ -470,12 +508,18 @@ class S3Storage:
                 known, last = self._last_events.pop(events, (0.0, None))
             if time.monotonic() - known > _TRUSTED_S:
                 last = None
+            what, token = _told_apart(events, json_line(record)), uuid4().hex
+            if self._found_after_all(what) is not None:
+                return
             for tried in range(_TRIES):
                 last = last or self._last_link(session_id, events)
                 line = audit.chained(record, last)
-                key = f"{events}{last.sequence + 1:08d}.json"
-                if self._put(key, self._packing.record(line, self._place(key)), IfNoneMatch="*"):
-                    break
+                step = last.sequence + 1
+                key = f"{events}{step:08d}.json"
+                packed = self._packing.record(line, self._place(key))
+                with self._remembered(what, _Unanswered(key, token, step, len(packed))):
+                    if self._put(key, packed, token, IfNoneMatch="*"):
+                        break
                 last = None
                 _pause(tried)
             else:
@@ -493,11 +537,36 @@ class S3Storage:
         found = self._line(f"{events}{number:08d}.json")
         return audit.Link(number, audit.digest_of(found[0] if found else b""))
 
-    def _put(self, key: str, data: bytes, **condition: str) -> bool:
+    @contextmanager
+    def _remembered(self, what: str, written: _Unanswered) -> Iterator[None]:
+        """Remember a write that got no answer, or a failure: it may have been done all the same."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError):
+            with self._making:
+                self._unanswered[what] = written
+                if len(self._unanswered) > _REMEMBERED:
+                    self._unanswered.popitem(last=False)
+            raise
+
+    def _found_after_all(self, what: str) -> _Unanswered | None:
+        """Return an earlier write of the same without an answer, if it was done after all."""
+        with self._making:
+            written = self._unanswered.get(what)
+        if written is None:
+            return None
+        is_there = self._holds(written.key, written.token)
+        with self._making:
+            self._unanswered.pop(what, None)
+        return written if is_there else None
+
+    def _put(self, key: str, data: bytes, token: str = "", **condition: str) -> bool:
         """Store an object; return False if the condition does not hold."""
         from botocore.exceptions import ClientError
 
-        token = uuid4().hex
+        token = token or uuid4().hex
         try:
             self._client().put_object(
                 Bucket=self._bucket,
@@ -537,7 +606,7 @@ class S3Storage:
             if _code(error) not in _MISSING:
                 raise
             return b"", {"IfNoneMatch": "*"}
-        return found["Body"].read(), {"IfMatch": found["ETag"]}
+        return _body(found, key), {"IfMatch": found["ETag"]}
 
     def _get(self, key: str) -> bytes | None:
         body, condition = self._current(key)
@@ -673,6 +742,10 @@ def _new_client(region: str | None, endpoint: str | None) -> Any:
     )
 
 
+def _told_apart(folder: str, data: bytes) -> str:
+    return sha256(folder.encode() + b"\n" + data).hexdigest()
+
+
 def _pause(tried: int) -> None:
     time.sleep(random.uniform(0, _PAUSE_S * tried))  # noqa: S311 - no secret
 
@@ -694,10 +767,23 @@ def _saved(line: bytes) -> int:
     return saved if isinstance(saved, int) else 0
 
 
-def _parsed(line: bytes, key: str) -> dict[str, Any]:
+def _parsed(line: bytes, key: str) -> Any:
     try:
-        record: dict[str, Any] = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        message = f"`{key}` is not JSON: it was changed since it was written"
+        return loaded(line)
+    except ValueError as error:
+        message = f"`{key}` is not JSON as it is stored: it was changed since it was written"
         raise StorageError(errno.EIO, message) from error
-    return record
+
+
+def _body(found: Any, key: str) -> bytes:
+    """Return what an object holds.
+
+    Raises:
+        StorageError: If it is larger than anything that was written here.
+    """
+    if found["ContentLength"] > LARGEST:
+        found["Body"].close()
+        message = f"`{key}` has more than {LARGEST >> 20} MiB, and is not read; it can be removed"
+        raise StorageError(errno.EFBIG, message)
+    body: bytes = found["Body"].read()
+    return body

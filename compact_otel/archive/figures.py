@@ -28,7 +28,11 @@ def size(number: int) -> str:
 
 def instant(seconds: float) -> str:
     """Return seconds since the epoch in UTC, as ISO 8601."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "?"  # a file may have any time
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def counted(number: int, what: str) -> str:

@@ -7,6 +7,7 @@
     ├── BrokenOffError (RuntimeError)     a part ended by what is no exception
     ├── VerificationError (RuntimeError)  a result broke an invariant and was thrown away
     └── StorageError (OSError)            an archive or checkpoint could not be written or read
+        └── UnauditedError                it was written, and the line that says so was not
 
 Inside a model call none of them reaches the user's run: the input goes out as it came. Messages
 hold numbers, names and the way out, never a word of the conversation.
@@ -14,10 +15,11 @@ hold numbers, names and the way out, never a word of the conversation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compact_otel.core.types import Usage
+    from compact_otel.core.types import ArchiveReceipt, Usage
 
 
 class CompactError(Exception):
@@ -74,3 +76,19 @@ class VerificationError(CompactError, RuntimeError):
 
 class StorageError(CompactError, OSError):
     """An archive or a checkpoint could not be written or read."""
+
+
+class UnauditedError(StorageError):
+    """Something was written, and only its line in the audit was not: to write it again is wrong.
+
+    Attributes:
+        receipt: What was written.
+        record: The line that is missing, for `save_event`.
+    """
+
+    def __init__(
+        self, error: StorageError, receipt: ArchiveReceipt, record: Mapping[str, Any]
+    ) -> None:
+        super().__init__(*error.args)
+        self.receipt = receipt
+        self.record = record

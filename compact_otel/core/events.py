@@ -229,7 +229,12 @@ class CacheEffect(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archival(Event):
-    """The history before the compaction was stored, or, with `error_type`, was not."""
+    """The history before the compaction was stored, or, with `error_type`, was not.
+
+    What was not stored may be `waiting` in memory; if it could be written after all, another record
+    says so, with its `delay` in seconds. `messages` and `size` are of what was stored, or was to be
+    (then without its summary, and as JSON before it is redacted).
+    """
 
     archive_id: str
     adapter: str
@@ -237,6 +242,8 @@ class Archival(Event):
     size: int | None = None
     redacted: bool
     error_type: str | None = None
+    waiting: bool | None = None
+    delay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ The algorithm exists once; who drives it decides whether it waits in a thread or
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
 * `VerifyFacts`: put back into a summary what it lacks; answer a `Repaired`;
 * `SaveTranscript`: store the history as it was; answer an `ArchiveReceipt`;
-* `SaveSummary`, `SaveCheckpoint`: store what came out; answer None.
+* `SaveSummary`, `SaveCheckpoint`: store what came out; answer None;
+* `Postpone`: hold what could not be stored until it can be; answer what is `Held`.
 
 The driver throws what went wrong into the generator, and the generator decides what happens
 instead. It does not raise: on a failure the view it returns is the one it was to improve.
@@ -39,8 +40,10 @@ from compact_otel.core.job import (
     CountExactly,
     Effect,
     FlowResult,
+    Held,
     Job,
     LoadCheckpoints,
+    Postpone,
     SaveCheckpoint,
     SaveSummary,
     SaveTranscript,
@@ -447,22 +450,28 @@ def _hold(checkpoint: Checkpoint) -> Generator[Effect, Any, None]:
         yield SaveCheckpoint(checkpoint)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
         yield failure("archive", error, "passthrough")
+        yield from _postponed(Postpone(checkpoint))
 
 
 def _archive(
     adapter: str, checkpoint: Checkpoint, dropped: Sequence[int]
 ) -> Generator[Effect, Any, ArchiveReceipt | None]:
     """Store the history and its summary; a failure is told, and the run goes on."""
+    receipt = None
     try:
         receipt = _receipt((yield SaveTranscript()))
         yield SaveSummary(receipt.step, checkpoint, dropped)
     except Exception as error:  # noqa: BLE001 - a user's storage may raise anything
         told = failure("archive", error, "passthrough")
+        held = yield from _postponed(Postpone(checkpoint, dropped, receipt))
         yield events.Archival(
             archive_id=checkpoint.summary_id,
             adapter=adapter,
+            messages=held.messages,
+            size=held.size,
             redacted=False,
             error_type=told.error_type,
+            waiting=held.waits,
         )
         yield told
         return None
@@ -474,6 +483,14 @@ def _archive(
         redacted=receipt.redacted,
     )
     return receipt
+
+
+def _postponed(what: Postpone) -> Generator[Effect, Any, Held]:
+    try:
+        held: Held = yield what
+    except Exception:  # noqa: BLE001 - then it is lost, and the run goes on
+        return Held()
+    return held
 
 
 def _receipt(answer: Any) -> ArchiveReceipt:

@@ -184,6 +184,36 @@ class SaveCheckpoint:
     checkpoint: Checkpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What became of something that could not be stored.
+
+    Attributes:
+        waits: Whether it waits in memory.
+        messages: Items that were to be stored, None if it is no history.
+        size: Bytes of them, as JSON.
+    """
+
+    waits: bool = False
+    messages: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Hold in memory what could not be stored, until it can be; answer what is `Held`.
+
+    Attributes:
+        checkpoint: The compaction.
+        dropped: What its summary stands for; None if only the checkpoint is missing.
+        receipt: That of the transcript; None if it is missing, too.
+    """
+
+    checkpoint: Checkpoint
+    dropped: Sequence[int] | None = None
+    receipt: ArchiveReceipt | None = None
+
+
 Effect = (
     events.Event
     | LoadCheckpoints
@@ -194,6 +224,7 @@ Effect = (
     | SaveTranscript
     | SaveSummary
     | SaveCheckpoint
+    | Postpone
 )
 
 

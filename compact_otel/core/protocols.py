@@ -76,6 +76,9 @@ class StorageAdapter(Protocol):
 
     `session_id` may be any string: making it safe is the adapter's job. Methods block; the async
     paths call them in a thread. Any exception is caught, reported as an event, and the run goes on.
+
+    What could not be stored waits in memory and is given again later: after an OSError, which says
+    that the place is at fault, until there is no room for it; after any other error three times.
     """
 
     name: str

@@ -436,6 +436,8 @@ class Checkpoint:
         later = ("ahead", "place", "cleared", "opaque")
         values = {name: data[name] for name in cls.__slots__ if name not in later}
         ahead, opaque = data.get("ahead"), data.get("opaque")
+        if not all(part is None or isinstance(part, Mapping) for part in (ahead, opaque)):
+            raise TypeError("not a checkpoint record")
         cleared = tuple(Cleared.from_dict(entry) for entry in data.get("cleared", ()))
         record = cls(
             **values,
@@ -446,11 +448,12 @@ class Checkpoint:
         )
         kept = tuple(record.kept)
         texts = (
-            record.key, record.summary or "", record.summary_id, record.strategy, record.model or ""
+            record.key, record.summary_id, record.strategy,
+            *(one for one in (record.summary, record.model) if one is not None),
         )  # fmt: skip
         numbers = (
             record.covered, record.version, record.tokens_before, record.tokens_after,
-            record.place or 0, *kept,
+            0 if record.place is None else record.place, *kept,
         )  # fmt: skip
         if not all(isinstance(text, str) for text in texts) or not all(map(_is_int, numbers)):
             raise TypeError("not a checkpoint record")

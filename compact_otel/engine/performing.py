@@ -28,6 +28,7 @@ from compact_otel.core.job import (
     FlowResult,
     Job,
     LoadCheckpoints,
+    Postpone,
     SaveCheckpoint,
     SaveSummary,
     SaveTranscript,
@@ -41,9 +42,12 @@ from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts, is_own
 from compact_otel.engine.preparations import Preparations
+from compact_otel.engine.spool import STORAGE, Spool
 from compact_otel.engine.steps import Steps
-from compact_otel.engine.telling import Telling, now
+from compact_otel.engine.telling import Announcing, Telling
+from compact_otel.engine.waiting import Log
 from compact_otel.engine.workers import WORKERS
+from compact_otel.engine.writes import Writes
 from compact_otel.metering import Meters
 from compact_otel.patience import Patience
 from compact_otel.redaction import Gate
@@ -52,7 +56,6 @@ from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.windows import Windows
 
 ESTIMATOR = "the estimator"
-STORAGE = "the storage"
 PROVIDER = "the provider, asked to count"
 
 _LOOK = 0.2
@@ -80,6 +83,8 @@ class Shared:
     patience: Patience
     telemetry: Telemetry
     meters: Meters
+    announcing: Announcing
+    spool: Spool
     windows: Windows
     untold: deque[events.Event]
 
@@ -137,6 +142,10 @@ class Performance:
         self._asking_since: float | None = None
         self._summarizing_s = 0.0
         self._noted: deque[tuple[float, events.Event]] = deque()
+        self._writes = Writes(
+            shared.spool, shared.announcing, session_id, lambda: self._storage, shared.parts.storage
+        )
+        self._log: Log | None = None
         self._apart = not shared.parts.has_own_estimator
 
     def notes(self, effect: Effect) -> bool:
@@ -163,8 +172,6 @@ class Performance:
         """Say where an effect is performed."""
         config, storage = self._shared.config, self._job.storage
         match effect:
-            case events.Event():
-                return None
             case CountExactly() | Summarize() | VerifyFacts():
                 return self._place_of_work_on_a_summary(effect)
             case Claim():
@@ -177,7 +184,10 @@ class Performance:
             ):
                 return Place(apart=True, limit=self.storage_limit)
             case SaveTranscript() | SaveSummary() | SaveCheckpoint() if storage is not None:
+                self._writes.begin()
                 return Place(apart=True, limit=self.storage_limit)
+            case Postpone():
+                return Place(apart=True, limit=STEP_LIMIT)
         return None
 
     def _place_of_work_on_a_summary(self, effect: CountExactly | Summarize | VerifyFacts) -> Place:
@@ -260,17 +270,23 @@ class Performance:
                 return self._job.count(view)
             case Summarize():
                 return self._summarize(effect)
+            case SaveTranscript() | SaveSummary() | SaveCheckpoint() | Postpone():
+                return self._write(effect)
+        return None
+
+    def _write(self, effect: SaveTranscript | SaveSummary | SaveCheckpoint | Postpone) -> Any:
+        job = self._job
+        match effect:
             case SaveTranscript():
-                # Copies for others, who may write into them: these are the program's own items.
-                return self._storage.save_transcript(session_id, copied(self._job.items))
+                return self._writes.save_transcript(job.items, self.storage_limit)
             case SaveSummary(step, checkpoint, dropped):
-                figures = {"dropped": list(dropped), "note": self._job.note, "created": now()}
-                readable = replace(checkpoint, opaque=None)  # what it says is in the transcript
-                self._storage.save_summary(session_id, step, {**readable.as_dict(), **figures})
+                self._writes.save_summary(step, checkpoint, dropped, job.note)
             case SaveCheckpoint(checkpoint):
-                known.hold(checkpoint)
-                if self._job.storage is not None:
-                    self._storage.save_checkpoint(session_id, checkpoint)
+                self._shared.known.hold(checkpoint)
+                if job.storage is not None:
+                    self._writes.save_checkpoint(checkpoint)
+            case Postpone():
+                return self._writes.postpone(effect, job.items, job.note)
         return None
 
     def _summarize(self, effect: Summarize) -> Any:
@@ -310,14 +326,25 @@ class Performance:
         if claims := self._held.end():
             WORKERS.start(claims.close)  # it may block
 
+    def begin_to_keep_events(self) -> None:
+        """Get ready for `keep_events`."""
+        self._log = Log.of(self._telling.records())
+        self._writes.begin()
+
     def keep_events(self) -> None:
         """Give all events to the archive; may block.
 
         Raises:
             Exception: Whatever the storage raises.
         """
-        with self._storing():
-            self._telling.keep(self._storage)
+        if self._log is not None:
+            with self._storing():
+                self._writes.save_log(self._log)
+
+    def settle(self) -> None:
+        """Hold the events that were not kept; if all was, try what waits of other calls."""
+        if self._log is not None:
+            self._writes.settle(self._log)
 
     def _claim(self, key: str, *, patient: bool) -> bool:
         """Claim a conversation; return whether that worked."""

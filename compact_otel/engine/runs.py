@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,12 @@ from compact_otel.engine.parts import is_warm, warm_up
 from compact_otel.engine.performing import (
     ESTIMATOR,
     STEP_LIMIT,
-    STORAGE,
     Performance,
     Shared,
     performing,
 )
 from compact_otel.engine.request import Request
+from compact_otel.engine.spool import STORAGE
 from compact_otel.engine.workers import WORKERS, LateError
 
 _LOADING = 60.0
@@ -145,13 +145,15 @@ class Runs:
         """Give the events of a call to the archive."""
         limit, patience = performance.storage_limit, self._shared.patience
 
-        def keep() -> None:
-            patience.call("the event archive", performance.keep_events, math.inf)
+        def protected(step: Callable[[], None]) -> None:
+            patience.call("the event archive", step, math.inf)
 
+        protected(performance.begin_to_keep_events)
         try:
-            WORKERS.run(keep, limit)
+            WORKERS.run(lambda: protected(performance.keep_events), limit)
         except LateError:
             patience.rest(STORAGE, limit)
+        protected(performance.settle)
 
     async def _warm_up(self, estimator: TokenEstimator, model: str | None) -> None:
         """Load a vocabulary in a thread: it takes longer than an event loop should wait."""

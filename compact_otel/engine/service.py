@@ -15,13 +15,16 @@ from opentelemetry.trace import TracerProvider, get_tracer_provider
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
 from compact_otel.core import events, frame
+from compact_otel.core.protocols import ReadableArchive, StorageAdapter
 from compact_otel.core.types import CallContext, SessionStatus, Usage
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Parts, gate_of
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.preparations import Preparations
+from compact_otel.engine.reading import Reading
 from compact_otel.engine.runs import Runs
-from compact_otel.engine.telling import Telling
+from compact_otel.engine.spool import SPOOL
+from compact_otel.engine.telling import Announcing, Telling
 from compact_otel.metering import Meters, RescueResult
 from compact_otel.overflow import Overflow
 from compact_otel.patience import Patience
@@ -94,6 +97,16 @@ class Service:
         self._config = config
         self._windows = Windows()
         patience = Patience()
+        telemetry = Telemetry(
+            tracer_provider,
+            patience,
+            config.telemetry.events,
+            logger_provider,
+            spans=config.telemetry.spans,
+            live=_live_path(tracer_provider, viewer),
+            gate=gate,
+        )
+        meters = Meters(patience, meter_provider)
         self._shared = Shared(
             config=config,
             parts=self.parts,
@@ -101,16 +114,10 @@ class Service:
             claims=ThreadClaims(),
             ahead=Preparations(),
             patience=patience,
-            telemetry=Telemetry(
-                tracer_provider,
-                patience,
-                config.telemetry.events,
-                logger_provider,
-                spans=config.telemetry.spans,
-                live=_live_path(tracer_provider, viewer),
-                gate=gate,
-            ),
-            meters=Meters(patience, meter_provider),
+            telemetry=telemetry,
+            meters=meters,
+            announcing=Announcing(telemetry, self.parts.exporters, patience, meters),
+            spool=SPOOL,
             windows=self._windows,
             untold=deque(_warnings(config)),
         )
@@ -148,8 +155,11 @@ class Service:
             return SessionStatus(session_id=session_id, summary=summary, version=version)
         checkpoint = None if history is None else history.checkpoint
         if checkpoint is None and self.parts.storage is not None:
-            stored = reversed(self.parts.storage.load_checkpoints(session_id))
-            checkpoint = next((found for found in stored if found.ahead is None), None)
+            waiting = self._shared.spool.checkpoints(self.parts.storage, session_id)
+            in_force = [found for found in waiting if found.ahead is None]
+            stored = [] if in_force else self.parts.storage.load_checkpoints(session_id)
+            in_force += [found for found in stored if found.ahead is None]
+            checkpoint = in_force[-1] if in_force else None
         if checkpoint is None:
             return SessionStatus(session_id=session_id)
         return SessionStatus(
@@ -162,6 +172,14 @@ class Service:
             tokens_before=checkpoint.tokens_before,
             tokens_after=checkpoint.tokens_after,
         )
+
+    @property
+    def archive(self) -> StorageAdapter | ReadableArchive | None:
+        """What can be read back, as `CompactManager.archive` says."""
+        storage: Any = self.parts.storage
+        if isinstance(storage, ReadableArchive):
+            return Reading(storage, self._shared.spool, self._shared.patience)
+        return self.parts.storage
 
     def mark_model_spans(self) -> None:
         """Let the span of a model call say from now on that the call went out compacted."""

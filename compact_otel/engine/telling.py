@@ -10,10 +10,11 @@ from typing import Any
 
 from compact_otel.core import events
 from compact_otel.core.measure import name_of
-from compact_otel.core.protocols import Exporter, StorageAdapter
+from compact_otel.core.protocols import Exporter
+from compact_otel.metering import Meters
 from compact_otel.patience import Patience
 from compact_otel.schema import SCHEMA
-from compact_otel.telemetry import CompactSpan, attributes_of
+from compact_otel.telemetry import CompactSpan, Telemetry, attributes_of
 
 
 class Telling:
@@ -65,14 +66,40 @@ class Telling:
                 who = f"{who} ({number + 1})"  # or one would be left out for the other
             self._patience.call(who, partial(exporter.export, dict(record)))
 
-    def keep(self, storage: StorageAdapter) -> None:
-        """Give all events of the call to the archive.
+    def records(self) -> list[dict[str, Any]]:
+        """Return all events of the call as they go into the archive."""
+        return [self._record(*told) for told in self._told]
 
-        Raises:
-            Exception: Whatever the storage raises.
-        """
-        for told in self._told:
-            storage.save_event(self._session_id, self._record(*told))
+
+class Announcing:
+    """Tells what belongs to no call any more; holds nothing of one.
+
+    Args:
+        telemetry: Where it goes.
+        exporters: Who else hears of it.
+        patience: Calls them all.
+        meters: Count it.
+    """
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        exporters: Sequence[Exporter],
+        patience: Patience,
+        meters: Meters,
+    ) -> None:
+        self._telemetry = telemetry
+        self._exporters = exporters
+        self._patience = patience
+        self._meters = meters
+
+    def tell(self, session_id: str, event: events.Archival) -> list[dict[str, Any]]:
+        """Tell what became of a history that waited; return it as it goes into the archive."""
+        span = self._telemetry.current(session_id)
+        telling = Telling(session_id, span, self._exporters, self._patience)
+        telling.tell(event)
+        self._meters.archived(event)
+        return telling.records()
 
 
 def now() -> str:

@@ -1,3 +1,3 @@
-from tests.s3_server import bucket, s3_client, s3_credentials, s3_endpoint
+from tests.s3_server import bucket, road, s3_client, s3_credentials, s3_endpoint
 
-__all__ = ["bucket", "s3_client", "s3_credentials", "s3_endpoint"]
+__all__ = ["bucket", "road", "s3_client", "s3_credentials", "s3_endpoint"]

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from compact_otel.adapters import FileStorage, S3Storage
+from compact_otel.core.errors import StorageError, UnauditedError
 from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [{"role": "user", "content": "password=hunter2 and api_key: abcdef123456"}]
@@ -233,11 +234,66 @@ def test_a_writer_that_is_killed_leaves_notes_at_most(tmp_path):
     assert place.storage.load_events("s")[-1] == {"by": "the last"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder cannot be opened there anyway")
+def test_what_cannot_be_audited_is_not_written(tmp_path):
+    place = Files(tmp_path)
+    events, away = place.folder / "events.jsonl", tmp_path / "away"
+    place.storage.save_event("s", {"n": 1})
+    for save in (
+        lambda: place.storage.save_transcript("s", HISTORY),
+        lambda: place.storage.save_summary("s", 1, {"text": "t"}),
+        lambda: place.storage.save_checkpoint("s", CHECKPOINT),
+    ):
+        events.rename(away)
+        events.mkdir()
+        with pytest.raises(StorageError):
+            save()
+        events.rmdir()
+        away.rename(events)
+        assert sorted(path.name for path in place.folder.iterdir()) == [
+            "events.jsonl",
+            "events.seal",
+        ]
+        assert faults(place) == []
+
+
+def test_the_audit_of_what_could_not_be_written_goes_again(tmp_path):
+    place = Files(tmp_path)
+    place.storage.save_event("s", {"n": 1})
+    (place.folder / "checkpoints.jsonl").mkdir()
+    with pytest.raises(StorageError):
+        place.storage.save_checkpoint("s", CHECKPOINT)
+    (place.folder / "checkpoints.jsonl").rmdir()
+    assert faults(place) == []
+    assert place.storage.load_audit("s") == []
+    place.storage.save_checkpoint("s", CHECKPOINT)
+    assert faults(place) == []
+
+
+def test_an_object_without_its_audit_is_told_apart_and_can_be_audited_later(bucket, road):
+    storage, owed = S3Storage(bucket, "p", endpoint=road.endpoint), []
+    storage.save_event("s", {"n": 1})
+    road.refuses = b"/events/"
+    for save in (
+        lambda: storage.save_transcript("s", HISTORY),
+        lambda: storage.save_summary("s", 1, {"text": "t"}),
+        lambda: storage.save_checkpoint("s", CHECKPOINT),
+    ):
+        with pytest.raises(UnauditedError) as raised:
+            save()
+        owed.append(raised.value)
+    road.refuses = None
+    assert [error.receipt.id for error in owed[:2]] == ["transcript-pre-compact-001", "summary-001"]
+    assert {fault.level for fault in storage.verify("s")} == {"note"}
+    for error in owed:
+        storage.save_event("s", error.record)
+    assert storage.verify("s") == []
+    assert len(storage.load_audit("s")) == 3
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
 def test_whoever_does_not_let_go_of_the_events_costs_an_event_and_no_more(tmp_path, monkeypatch):
     import fcntl
-
-    from compact_otel.core.errors import StorageError
 
     monkeypatch.setattr("compact_otel.adapters.fs._ALONE_S", 0.05)
     place = Files(tmp_path)

@@ -127,6 +127,45 @@ def test_a_write_whose_answer_was_lost_is_not_made_twice(storage, s3_endpoint):
     assert storage.verify("s") == []
 
 
+def test_an_object_that_is_too_large_is_not_read(storage, monkeypatch):
+    everything(storage)
+    monkeypatch.setattr("compact_otel.adapters.s3.LARGEST", 10)
+    for read in (storage.load_checkpoints, storage.load_events, storage.verify):
+        with pytest.raises(StorageError, match="MiB, and is not read") as raised:
+            read("s")
+        assert raised.value.errno == errno.EFBIG
+
+
+@pytest.mark.parametrize("what", [b"transcript", b"events"])
+def test_what_was_stored_though_no_answer_came_is_found_when_it_is_written_again(
+    bucket, road, what
+):
+    """The engine writes again what it was told has failed; boto3 has given up on the first."""
+    storage = S3Storage(bucket, "team/a", endpoint=road.endpoint)
+
+    def write(text):
+        if what == b"transcript":
+            return storage.save_transcript("s", [{"role": "user", "content": text}]).step
+        return storage.save_event("s", {"text": text})
+
+    write("one")
+    road.loses = what
+    with pytest.raises(StorageError):
+        write("two")
+    road.loses = None
+    write("two")
+    write("two")  # once more, and meant so
+    if what == b"transcript":
+        assert [storage.load_transcript("s", n)[0]["content"] for n in storage.steps("s")] == [
+            "one",
+            "two",
+            "two",
+        ]
+    else:
+        assert [event["text"] for event in storage.load_events("s")] == ["one", "two", "two"]
+    assert storage.verify("s") == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is forked there")
 def test_a_forked_child_writes_over_connections_of_its_own(storage):
     storage.save_event("s", {"by": "parent"})

@@ -108,6 +108,7 @@ async def test_the_runs_show_everything_but_what_needs_a_model(signals, captures
     }
     elsewhere = {
         "compact.summary.prepared",  # tests/ahead
+        "compact.archive.delay",  # tests/engine/test_spool.py
         "compact.kept.protected",  # tests/core/test_manager.py
         "compact.messages.cleared",  # tests/core/test_clearing.py
         "compact.tokens.cleared",
