@@ -165,7 +165,7 @@ class FileStorage:
             StorageError: If it cannot be written; nothing is left behind then.
         """
         records = [plain(message) for message in messages]
-        data = b"".join(map(self._outgoing.line, records))
+        data = self._outgoing.lines(records)
         with self._writing(session_id, "transcript-pre-compact") as directory:
             step, descriptor, target = _claim_next(directory)
             claim, target = _temporary(target), target.with_name(target.name + self._packing.suffix)

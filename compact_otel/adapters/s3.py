@@ -200,7 +200,7 @@ class S3Storage:
             UnauditedError: If it is there, and only its line in the events is missing.
         """
         records = [plain(message) for message in messages]
-        data = b"".join(map(self._outgoing.line, records))
+        data = self._outgoing.lines(records)
         folder = self._folder(session_id)
         with self._explained("write", folder), self._turns.claim(folder, _TURN_S):
             self._name_session(session_id, folder)

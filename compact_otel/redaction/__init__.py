@@ -10,9 +10,12 @@ Rules it keeps:
 5. Time is linear in the length of a text, whatever stands in it: nothing here looks at a character
    more than a fixed number of times. Patterns of the user's own are the user's to judge.
 6. Personal data does not pass unless its kind is allowed by name.
+7. A text is judged as if it stood alone, whatever it is looked at together with.
 
-`scan` says where secrets stand. It looks for places worth a look first (`shadow`), and there for
-telling names (`names`, `spoken`), tokens (`tokens`) and personal data (`personal`).
+The strings of data are gathered (`strings`; `documents` for texts that are JSON), and `scan` says
+where in them secrets stand. It looks for places worth a look in all of them at once (`shadow`), and
+there in each for telling names (`names`, `spoken`), tokens (`tokens`) and personal data
+(`personal`).
 
 In doubt more is redacted: a word too much costs a word, a word too little costs a key.
 """
@@ -23,10 +26,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compact_otel.redaction.data import MAX_DEPTH, plain
+    from compact_otel.redaction.data import MAX_DEPTH, REDACTED, plain
     from compact_otel.redaction.kinds import ALLOWED, PERSONAL_KINDS, PersonalKind
     from compact_otel.redaction.redactor import (
-        REDACTED,
         Gate,
         Redactor,
         Unredacted,
@@ -51,8 +53,8 @@ __all__ = [
 
 _HOMES = {
     "kinds": ("ALLOWED", "PERSONAL_KINDS", "PersonalKind"),
-    "data": ("MAX_DEPTH", "plain"),
-    "redactor": ("REDACTED", "Gate", "Redactor", "Unredacted", "clean_name"),
+    "data": ("MAX_DEPTH", "REDACTED", "plain"),
+    "redactor": ("Gate", "Redactor", "Unredacted", "clean_name"),
     "settings": ("Custom", "checked_kinds"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

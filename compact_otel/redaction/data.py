@@ -9,6 +9,8 @@ from datetime import date, time
 from enum import Enum
 from typing import Any, Final
 
+REDACTED: Final = "<REDACTED>"
+
 MAX_DEPTH: Final = 100
 """Levels of nesting that `plain` follows: far above what an API takes, far below Python's limit."""
 
@@ -26,7 +28,9 @@ def plain(value: Any) -> Any:
 
 def _plain(value: Any, above: tuple[int, ...]) -> Any:
     """Copy `value`; `above` holds the ids of what it lies in."""
-    if value is None or isinstance(value, str | int | float):
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, (str, int, float)):
         return _scalar(value)
     if id(value) in above:
         return "<contains itself>"
@@ -39,6 +43,8 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
 
 
 def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return str.__str__(value)  # what is made of it may have a hash of its own
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and value.bit_length() > 2000:  # noqa: PLR2004 - some 600 digits
@@ -47,16 +53,18 @@ def _scalar(value: Any) -> Any:
 
 
 def _contents(value: Any, above: tuple[int, ...]) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         copy: dict[str, Any] = {}
         for key, member in value.items():
             if type(key) is str and type(member) is str and key not in copy:
                 copy[key] = member  # most of what there is
                 continue
-            name = key if isinstance(key, str) else str(key)
+            name = str.__str__(key) if isinstance(key, str) else str(key)
             copy[free_key(copy, name)] = _plain(member, above)
         return copy
-    if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
+    if type(value) is list or (
+        isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray)
+    ):
         return [_plain(element, above) for element in value]
     return _plain(_opened(value), above)
 

@@ -27,7 +27,8 @@ from compact_otel.redaction.kinds import PERSONAL_KINDS, Span
 from compact_otel.redaction.randomness import is_random
 from compact_otel.redaction.shadow import Shadow
 
-# `_` stands for `_`, `-`, `.`, a blank or nothing; a word behind `!` begins where the name does.
+# `_` stands for `_`, `-`, `.`, a blank or nothing, 0 for any digit; a word behind `!` begins
+# where the name does.
 _NAMES: Final = {
     "password": (
         "password passwords passwd passphrase passcode !pwd api_key api_keys passwort kennwort "
@@ -53,7 +54,7 @@ _NAMES: Final = {
     "key": "key !auth !credentials_json",
     "code": (
         "!pin pin_code !otp !totp mfa_code verification_code one_time_code one_time_password "
-        "security_code !cvv !cvc !cvv2 !cvc2"
+        "security_code !cvv !cvc !cvv0 !cvc0"
     ),
     "phone": (
         "phone phones phone_number phone_no mobile mobile_number mobile_no cell_phone !cell "
@@ -87,14 +88,13 @@ _NAMES: Final = {
         "vorname nachname !apellido !apellidos"
     ),
     "address": (
-        "street street_address address1 address2 address_line_1 address_line_2 home_address "
+        "street street_address address0 address_line_0 home_address "
         "postal_address billing_address shipping_address mailing_address zip_code !zip "
         "postal_code post_code !plz"
     ),
 }
 
-SECRET_NAMES: Final = frozenset((*_NAMES, "foreign")).difference(PERSONAL_KINDS)
-"""Kinds of names that are looked for whatever is allowed."""
+_SECRETS: Final = frozenset((*_NAMES, "foreign")).difference(PERSONAL_KINDS)
 
 _ELSEWHERE: Final = (
     *("пароль", "пароля", "секрет", "токен", "ключ", "密码", "密碼", "口令", "密钥", "密鑰"),
@@ -104,7 +104,7 @@ _ELSEWHERE: Final = (
 """Names of passwords that end in a letter ASCII does not have."""
 
 _KIND_OF: Final = {
-    word.strip("!").replace("_", ""): kind
+    word.strip("!").replace("_", "")[::-1].encode(): kind
     for kind, words in _NAMES.items()
     for word in words.split()
 }
@@ -141,8 +141,7 @@ _MIRRORED = re.compile(
 
 
 def _kind(match: re.Match[bytes]) -> str:
-    word = match[1].translate(None, b" _")[::-1].decode()
-    return _KIND_OF.get(word, "foreign")
+    return _KIND_OF.get(match[1].translate(None, b" _"), "foreign")
 
 
 def _is_foreign(text: str, name_end: int) -> bool:
@@ -185,30 +184,36 @@ _COOKIE = re.compile(
 _CERTAIN: Final = ("password", "foreign")
 
 
-def has_names(mirrored: bytearray) -> bool:
-    """Say whether there is any telling name in front of a sign, in `Shadow.mirrored`."""
-    return _MIRRORED.search(mirrored) is not None
-
-
-def named(shadow: Shadow, mirrored: bytearray, kinds: Collection[str]) -> Iterator[Span]:
-    """Yield where the values of telling names stand.
+def names(shadow: Shadow, denied: Collection[str]) -> list[tuple[int, str]]:
+    """Tell (place, kind) of where telling names end in front of a sign.
 
     Args:
-        shadow: The text.
-        mirrored: `shadow.mirrored()`.
-        kinds: Names of `_NAMES` that are looked for.
+        shadow: The texts.
+        denied: Kinds of personal data that are looked for.
     """
-    text, done = shadow.text, 0
-    size = shadow.start + len(mirrored)
+    if b"=" not in shadow.words:
+        return []
+    mirrored = shadow.words[::-1]
+    size = len(mirrored)
     found = [
         (size - match.start(1), kind)
         for match in _MIRRORED.finditer(mirrored)
-        if (kind := _kind(match)) in kinds
-        if kind != "foreign" or _is_foreign(text, size - match.start(1))
+        if (kind := _kind(match)) in denied or kind in _SECRETS
     ]
     found.reverse()
+    return found
+
+
+def named(text: str, found: Iterable[tuple[int, str]]) -> Iterator[Span]:
+    """Yield where the values of telling names stand.
+
+    Args:
+        text: The text.
+        found: What `names` tells of it.
+    """
+    done = 0
     for name_end, kind in found:
-        if name_end < done:
+        if name_end < done or (kind == "foreign" and not _is_foreign(text, name_end)):
             continue
         told = _paired(text, name_end) if kind == "pair" else kind
         span = None if told is None else _value(text, name_end, told)
@@ -241,7 +246,7 @@ def _value(text: str, name_end: int, kind: str) -> Span | None:
     match = (_ANYTHING if kind in _CERTAIN else _SOMETHING).match(text, name_end)
     if match is None:
         return None
-    place = next(name for name in ("quoted", "bare", "element") if match[name] is not None)
+    place = match.lastgroup or ""
     start, end = match.span(place)
     both_quoted = place == "quoted" and match["close"] is not None
     if start == end:
@@ -331,7 +336,7 @@ def kind_of(name: str) -> str | None:
     """Return what a field's name says of its value, one of `_NAMES`; None if nothing."""
     if len(name) > 100:  # noqa: PLR2004 - that is a text, and no name
         return None
-    match = _MIRRORED.match(b"=" + Shadow(name).words[::-1])
+    match = _MIRRORED.match(b"=" + Shadow((name,)).words[::-1])
     kind = None if match is None else _kind(match)
     if kind == "pair" or (kind == "foreign" and not _is_foreign(name, len(name))):
         return None

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from compact_otel.redaction.kinds import ESCAPED, Span, after_escape
-from compact_otel.redaction.shadow import Shadow
 
 _LOCAL = re.compile(r"[\w.%+'-]{1,64}")
 _DOMAIN = re.compile(r"@(?:[\w-]{1,63}\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,40})(?![\w-])")
@@ -21,15 +20,18 @@ _USER_INFO = re.compile(
 _NEAR = 700
 
 
-def addresses(shadow: Shadow, denied: Collection[str]) -> Iterator[Span]:
+def addresses(
+    text: str, signs: Iterable[tuple[int, bytes]], denied: Collection[str]
+) -> Iterator[Span]:
     """Yield e-mail addresses, and the passwords of addresses such as `db://user:password@host`.
 
     Args:
-        shadow: The text.
+        text: The text.
+        signs: Where `@` stands.
         denied: Kinds of personal data that are looked for.
     """
-    text, done = shadow.text, 0
-    for place in shadow.places("@"):
+    done = 0
+    for place, _ in signs:
         if place < done:
             continue
         span = _password(text, place) or ("email" in denied and _email(text, place)) or None
@@ -63,6 +65,7 @@ def _email(text: str, place: int) -> Span | None:
     return (start, domain.end()) if start < place else None
 
 
+PLUS = re.compile(rb"\+(?=0)")
 _INTERNATIONAL = re.compile(
     r"\+[1-9]\d{0,2}[ ./-]?(?:\(0?\d{1,4}\)[ ./-]?)?\d{1,14}(?:[ ./-]{1,2}\d{2,8}){0,6}(?![\d.]*\d)"
 )
@@ -75,11 +78,15 @@ _NATIONAL = re.compile(
 _FEWEST, _MOST = 8, 15
 
 
-def phone_numbers(shadow: Shadow) -> Iterator[Span]:
-    """Yield phone numbers in international form; those in national form are `numbers`."""
-    text = shadow.text
-    for place in shadow.places("+"):
-        if not text[place + 1 : place + 2].isdigit() or _continues(text, place, ").]_+"):
+def phone_numbers(text: str, signs: Iterable[tuple[int, bytes]]) -> Iterator[Span]:
+    """Yield phone numbers in international form; those in national form are `numbers`.
+
+    Args:
+        text: The text.
+        signs: Where `PLUS` matches.
+    """
+    for place, _ in signs:
+        if _continues(text, place, ").]_+"):
             continue
         match = _INTERNATIONAL.match(text, place)
         if match and _FEWEST <= _digits(match[0]) <= _MOST:
@@ -99,16 +106,18 @@ _ACCOUNT = re.compile(r"[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}")
 _BEFORE = 34
 
 
-def numbers(text: str, places: Iterable[int], denied: Collection[str]) -> Iterator[Span]:
+def numbers(
+    text: str, groups: Iterable[tuple[int, bytes]], denied: Collection[str]
+) -> Iterator[Span]:
     """Yield card, account, social security and national phone numbers.
 
     Args:
         text: The text.
-        places: `Shadow.numbers()`.
+        groups: What `Shadow.numbers()` tells of it.
         denied: Kinds of personal data that are looked for.
     """
     done = 0
-    for place in places:
+    for place, _ in groups:
         if place < done:
             continue
         span = _beside_a_name(text, place, done, denied)
@@ -128,58 +137,47 @@ def numbers(text: str, places: Iterable[int], denied: Collection[str]) -> Iterat
 
 # What people write in front of a number without a colon: `DOB 03/05/1984`, `SSN 219099999`.
 _SAID: Final = {
-    name: kind
-    for kind, names in {
-        "birth_date": (
-            *("dob", "born", "born on", "of birth", "birthday", "birthdate", "birth date"),
-            *("geboren", "geboren am", "né le", "née le"),
-        ),
-        "national_id": ("ssn", "social security", "security number", "passport", "tax id", "cpf"),
-        "phone": (
-            *(
-                "phone",
-                "phone number",
-                "tel",
-                "telephone",
-                "mobile",
-                "cell",
-                "call",
-                "call me",
-                "fax",
-            ),
-            *("whatsapp", "text", "text me", "handy", "telefon", "telefono", "telefone", "móvil"),
-        ),
-        "bank_account": ("iban", "account", "account number", "acct", "routing number", "konto"),
-        "card": ("card", "card number", "amex", "visa", "mastercard"),
-    }.items()
-    for name in names
+    "birth_date": (
+        *("dob", "born", "born on", "of birth", "birthday", "birthdate", "birth date"),
+        *("geboren", "geboren am", "né le", "née le"),
+    ),
+    "national_id": ("ssn", "social security", "security number", "passport", "tax id", "cpf"),
+    "phone": (
+        *("phone", "phone number", "tel", "telephone", "mobile", "cell", "call", "call me", "fax"),
+        *("whatsapp", "text", "text me", "handy", "telefon", "telefono", "telefone", "móvil"),
+    ),
+    "bank_account": ("iban", "account", "account number", "acct", "routing number", "konto"),
+    "card": ("card", "card number", "amex", "visa", "mastercard"),
 }
 _VERBS: Final = ("is", "was", "at", "on", "no", "number", "ist", "est", "es", "now")
-_SIGNS: Final = " \t\n\"'\\:=.#()[]{}*_,+"
+_SIGNS: Final = r"\"'\\:=.#()\[\]{}*_,+"
+_BETWEEN: Final = rf"(?=[{_SIGNS}]*+\s)[{_SIGNS}\s]++"
+
+
+def _mirrored(phrases: Iterable[str]) -> str:
+    return "|".join(phrase[::-1].replace(" ", _BETWEEN) for phrase in phrases)
+
+
+# Read from the right: what begins the number, at most one verb, and a name that is a word.
+_SAID_BEFORE = re.compile(
+    rf"(?P<number>[0-9./-]{{0,20}}+)[{_SIGNS}\s]*+(?:(?:{_mirrored(_VERBS)}){_BETWEEN})?(?:"
+    + "|".join(f"(?P<{kind}>{_mirrored(phrases)})" for kind, phrases in _SAID.items())
+    + rf")(?=[{_SIGNS}]*+(?:\s|\Z))"
+)
 _DATE = re.compile(r"\d\d([-./])\d\d\1\d\d(?!\1|\d)")
 _GROUP = re.compile(r"[A-Z]{0,3}\d[\d./-]*(?: \d[\d./-]*){0,6}")
 _FEWEST_OF: Final = {"birth_date": 6, "national_id": 6, "phone": 7, "bank_account": 8, "card": 12}
-_IN_FRONT = 32
+_IN_FRONT = 52
 
 
 def _beside_a_name(text: str, place: int, done: int, denied: Collection[str]) -> Span | None:
-    near = text[max(done, place - 20) : place]
-    start = place - len(near) + len(near.rstrip("0123456789./-"))
-    kind = _said(text[max(0, start - _IN_FRONT) : start])
-    group = _GROUP.match(text, start) if kind in denied else None
+    said = _SAID_BEFORE.match(text[max(done, place - _IN_FRONT) : place].lower()[::-1])
+    kind = said and said.lastgroup
+    if said is None or kind not in denied:
+        return None
+    group = _GROUP.match(text, place - said.end("number"))
     fits = group is not None and _digits(group[0]) >= _FEWEST_OF[str(kind)]
     return group.span() if group is not None and fits else None
-
-
-def _said(before: str) -> str | None:
-    """Return what the last words in front of a number say that it is."""
-    words = [word.strip(_SIGNS) for word in before.rstrip(_SIGNS).lower().split()[-3:]]
-    for _ in range(2):
-        kind = _SAID.get(" ".join(words[-2:])) or (_SAID.get(words[-1]) if words else None)
-        if kind is not None or not words or words[-1] not in _VERBS:
-            return kind
-        words.pop()
-    return None
 
 
 _LEFT = re.compile(r"[0-9A-Z() ./+-]*")

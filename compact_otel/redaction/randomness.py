@@ -27,6 +27,7 @@ _CLASSES = str.maketrans(
 )
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
 _PARTS = re.compile(r"[A-Za-z0-9]+")
+_SWITCH: Final = ("lu", "ld", "ul", "ud", "dl", "du")
 _SWITCHES = 0.3
 _PEOPLES = 0.38
 
@@ -42,6 +43,8 @@ def is_random(word: str, *, shortest: int = 20, hexadecimal: bool = False) -> bo
         shortest: Letters and digits that it takes to tell.
         hexadecimal: Whether what may be a hash, a commit or a UUID counts, too.
     """
+    if len(word) < shortest:
+        return False
     word = word.removeprefix("0x")
     if _HEXADECIMAL.fullmatch(word):
         digits = sum(map(str.isdigit, word))
@@ -59,15 +62,13 @@ def is_random(word: str, *, shortest: int = 20, hexadecimal: bool = False) -> bo
 
 
 def _is_random(word: str) -> bool:
-    if word.isdigit():
-        return False
     classes = word.translate(_CLASSES)
-    pairs = list(pairwise(classes))
-    letters = [
-        word[at : at + 2].lower() for at, (one, two) in enumerate(pairs) if "d" not in (one, two)
-    ]
-    switches = sum(one != two for one, two in pairs) / len(pairs)
-    of_words = sum(pair in _PAIRS for pair in letters) / max(1, len(letters))
+    switches = sum(map(classes.count, _SWITCH)) / (len(word) - 1)
+    if switches < _SWITCHES / 2:
+        return False
+    pairs = ["".join(pair) for pair in pairwise(word.lower())]
+    letters = [pair for pair in pairs if pair.isalpha()]
+    of_words = sum(map(_PAIRS.__contains__, letters)) / max(1, len(letters))
     has_all = "d" in classes and ("u" in classes or "l" in classes)
     if not has_all:
         if of_words > _PEOPLES:

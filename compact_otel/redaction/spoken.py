@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from compact_otel.redaction.kinds import Span
 from compact_otel.redaction.names import CODE
-from compact_otel.redaction.shadow import Shadow
 
 # `the password is hunter2`, `token: "..."` without its colon.
 _SPOKEN = re.compile(
@@ -36,31 +37,48 @@ _CURL = re.compile(
 _APART = re.compile(r"[A-Za-z_-]{4,24}[\"'`]?[ \t,]")
 
 
-def spoken(shadow: Shadow) -> list[Span]:
-    """Return where secrets stand that follow their name without a sign between."""
-    text, found = shadow.text, list[Span]()
-    words = shadow.words
-    for word in (b"pass", b"secret", b"token"):
-        if word not in words:
-            continue
-        for place in shadow.words_at(word):
-            if _APART.match(text, place) is None:
-                continue
-            match = _typed(text, place) or _LISTED.match(text, place) or _SPOKEN.match(text, place)
-            if match is None:
-                continue
-            sure = match.re is not _SPOKEN or bool(match["quote"])
-            if sure or _looks_said(match["bare"]):
-                found.append(match.span("bare"))
-    for place in shadow.words_at(b"curl"):
-        if match := _CURL.match(text, place):
-            found.append(match.span("bare"))
-    return found
+# Python looks for one letter five times as fast as for a word, so `token` is found by its `k`, and
+# `secret` by its `c`, which `curl` has, too.
+WORDS: Final = (
+    re.compile(b"pass"),
+    re.compile(b"k(?<=tok)en"),
+    re.compile(b"c(?:url|(?<=sec)ret)"),
+)
+_IN_FRONT: Final = {b"ken": 2, b"cret": 2}
+
+
+def spoken(text: str, words: Iterable[tuple[int, bytes]]) -> Iterator[Span]:
+    """Yield secrets that follow their name without a sign between.
+
+    Args:
+        text: The text.
+        words: Where which of `WORDS` matches.
+    """
+    for place, word in words:
+        start = place - _IN_FRONT.get(word, 0)
+        match = _CURL.match(text, start) if word == b"curl" else _said(text, start)
+        if match is not None:
+            yield match.span("bare")
+
+
+def _said(text: str, place: int) -> re.Match[str] | None:
+    if _APART.match(text, place) is None:
+        return None
+    match = _typed(text, place) or _LISTED.match(text, place)
+    if match is None:
+        match = _SPOKEN.match(text, place)
+        if match and not match["quote"] and not _looks_said(match["bare"]):
+            return None
+    return match
 
 
 def _typed(text: str, place: int) -> re.Match[str] | None:
     before = text[max(0, place - 80) : place]
-    if not ("-" in before or "ssh" in before or "login" in before) or not _TYPED.search(before):
+    if before[-1:].isspace():
+        is_typed = "login" in before.lower()
+    else:
+        is_typed = "-" in before or "ssh" in before.lower()
+    if not is_typed or not _TYPED.search(before):
         return None
     return _OPTION.match(text, place)
 

@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from compact_otel.redaction.kinds import Span, after_escape
 from compact_otel.redaction.randomness import is_random
-from compact_otel.redaction.shadow import Shadow
 
 # By who issues them. What follows is a word of at least eight more characters.
 _BEGINNINGS: Final = {
@@ -97,6 +96,7 @@ _IDENTIFIER = re.compile(
     r"|commit|rev|ref|cus|pi|ch|sub|acct|price|prod|in|ii|seti|cs|po|txn|re|pm|src|si|et|msgbatch"
     r"|ws|mcp|mcpl|mcpr|lsh|cu|ci|tsc|ctc|cntr|container|user|org|proj|cm|compaction)[_-]"
 )
+_HEX = re.compile(r"[0-9a-fA-F]+")
 _WORD_AROUND = re.compile(r"[A-Za-z0-9_+/=~-]*(?:\.[A-Za-z0-9_+/=~-]{6,})*")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]{4,}|\.(?=\.)){1,4}\.?[A-Za-z0-9_-]*")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -115,40 +115,67 @@ _LONGEST = 512
 Judge = Callable[[str], bool]
 """Says whether a text holds a secret."""
 
+BEGIN: Final = b"-----BEGIN"
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?P<body>(?:[A-Za-z0-9+/=\s:,.()]|-(?!----)|\\{1,7}[nrt])++)"
 )
 
 
-def key_blocks(shadow: Shadow) -> Iterator[Span]:
-    """Yield the insides of private keys, with or without their end."""
-    for place in shadow.words_at(b"_____begin"):
-        match = _KEY_BLOCK.match(shadow.text, place)
+def key_blocks(text: str, begins: Iterable[tuple[int, bytes]]) -> Iterator[Span]:
+    """Yield the insides of private keys, with or without their end.
+
+    Args:
+        text: The text.
+        begins: Where `BEGIN` stands.
+    """
+    for place, _ in begins:
+        match = _KEY_BLOCK.match(text, place)
         if match and match["body"].strip():
             yield match.span("body")
 
 
 def tokens(
-    text: str, runs: Iterable[Span], *, identifier: bool, is_leaking: Judge
+    text: str,
+    runs: Iterable[tuple[int, int]],
+    harmless: set[str],
+    *,
+    identifier: bool,
+    is_leaking: Judge,
 ) -> Iterator[Span]:
     """Yield tokens by their beginning, random words, and encoded text that holds a secret.
 
     Args:
         text: The text.
-        runs: `Shadow.runs()`.
+        runs: What `Shadow.runs()` tells of it.
+        harmless: Runs that are no tokens wherever they stand; paths come again and again.
         identifier: Whether the text is the name of something, which may be random.
         is_leaking: Says whether what a word encodes holds a secret.
     """
     done = 0
-    for start, end in runs:
+    for start, length in runs:
         if start < done:
             continue
-        begin = after_escape(text, start)
+        begin, end = after_escape(text, start), start + length
+        run = text[begin:end]
+        if run in harmless and not _is_told(text, begin, end):
+            continue
         span = _token(text, begin, end, identifier=identifier, is_leaking=is_leaking)
         if span is not None:
             done = span[1]
             yield span
+        elif not (identifier or _may_be_key(run) or _is_told(text, begin, end)):
+            harmless.add(run)
+
+
+def _is_told(text: str, start: int, end: int) -> bool:
+    """Say whether what stands around a run may make it a token."""
+    return _is_bearer(text, start) or text.startswith("eyJ", start) or text.startswith("=", end)
+
+
+def _may_be_key(run: str) -> bool:
+    """Say whether a run is a key behind a word that says so."""
+    return is_random(run, shortest=16, hexadecimal=True)
 
 
 def _is_bearer(text: str, start: int) -> bool:
@@ -177,15 +204,15 @@ def _beginning(text: str, start: int, run: str) -> int | None:
     """Return where a token begins in a run that something says is one, None if nothing does."""
     if _is_bearer(text, start) or _HEXADECIMAL.match(run):
         return start
-    for word in _WORD_STARTS.finditer(run):
-        if len(run) - word.end() >= _LONG_ENOUGH and _BEGINNING.match(run, word.end()):
+    for word in _WORD_STARTS.finditer(run, 0, max(0, len(run) - _LONG_ENOUGH + 1)):
+        if _BEGINNING.match(run, word.end()):
             return start + word.end()
     named = _is_named(text[max(0, start - _NEAR) : start])
-    return start if named and is_random(run, shortest=16, hexadecimal=True) else None
+    return start if named and _may_be_key(run) else None
 
 
 def _is_named(before: str) -> bool:
-    words = before.rstrip(_SIGNS).lower().split()
+    words = before.rstrip(_SIGNS).lower().rsplit(None, 2)[-2:]
     if words and words[-1].strip(_SIGNS) in _VERBS:
         words.pop()
     return bool(words) and words[-1].rstrip(_SIGNS).endswith(_SAID)
@@ -210,7 +237,7 @@ def _word_end(text: str, end: int) -> int:
 
 def _decoded(word: str) -> Iterator[str]:
     """Yield what a word may stand for, if that is text."""
-    if len(word) % 2 == 0 and all(character in "0123456789abcdefABCDEF" for character in word):
+    if len(word) % 2 == 0 and _HEX.fullmatch(word):
         yield from _text_of(bytes.fromhex(word))
     bare = word.rstrip("=").replace("-", "+").replace("_", "/")
     # In running text neither beginning nor end is sure: a base64 text of four letters may be cut.
@@ -235,25 +262,29 @@ def _is_readable(character: str) -> bool:
     return character.isprintable() or character in "\n\r\t"
 
 
-_PERCENT = re.compile(r"[A-Za-z0-9_.~%+!*-]{1,512}")
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
+_ADDRESS_PART = re.compile(r"[A-Za-z0-9_.~%+!*-]{1,512}")
 
 
-def percent_encoded(shadow: Shadow, is_leaking: Judge) -> Iterator[Span]:
-    """Yield parts of addresses that hold a secret when `%3D` is read as `=`."""
-    text, done = shadow.text, 0
-    for place in shadow.places("%"):
-        if place < done or not _is_escape(text, place):
+def percent_encoded(
+    text: str, signs: Iterable[tuple[int, bytes]], is_leaking: Judge
+) -> Iterator[Span]:
+    """Yield parts of addresses that hold a secret when `%3D` is read as `=`.
+
+    Args:
+        text: The text.
+        signs: Where `%` stands.
+        is_leaking: Says whether what they stand for holds a secret.
+    """
+    done = 0
+    for place, _ in signs:
+        if place < done or not _ESCAPE.match(text, place):
             continue
-        before = _PERCENT.match(text[max(done, place - _LONGEST) : place][::-1])
+        before = _ADDRESS_PART.match(text[max(done, place - _LONGEST) : place][::-1])
         start = after_escape(text, place - (before.end() if before else 0))
-        match = _PERCENT.match(text, start)
+        match = _ADDRESS_PART.match(text, start)
         if match is None:
             continue
         done = match.end()
         if is_leaking(unquote(match[0].replace("+", " "))):
             yield match.span()
-
-
-def _is_escape(text: str, place: int) -> bool:
-    digits = text[place + 1 : place + 3]
-    return len(digits) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in digits)  # noqa: PLR2004

@@ -45,6 +45,7 @@ def test_personal_data_passes_by_the_name_of_its_kind_and_secrets_never_do():
     [
         ("first_name", "Ann", "name"),
         ("street_address", "1 Elm St", "address"),
+        ("address3", "Flat 2", "address"),
         ("zip", "94105", "address"),
     ],
 )
