@@ -7,11 +7,15 @@ that take time stand inside the commands, so that `compactctl --help` does not w
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from compact_otel import __version__
+from compact_otel.core.settings import Strategy
+
+_A_FILE = click.Path(readable=False, allow_dash=True)
+"""What a shell completes; what is there, and why it cannot be used, each command says itself."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,7 +128,7 @@ def doctor(context: click.Context, /, *, timeout: float, as_json: bool) -> None:
 
 
 @main.command(short_help="See what a model call costs, layer by layer.")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", type=_A_FILE)
 @click.option(
     "--model",
     metavar="NAME",
@@ -302,6 +306,7 @@ def prune(
 @click.option(
     "-o",
     "--output",
+    type=_A_FILE,
     default="-",
     show_default="stdout",
     metavar="FILE",
@@ -328,3 +333,167 @@ def export(session: str, *, output: str, checkpoints: bool, path: Path | None) -
     from compact_otel.archive.exporting import export as write_session
 
     write_session(session, output=output, checkpoints=checkpoints, path=path)
+
+
+def _of_one_compaction(command: Any) -> Any:
+    """Add what `dry-run`, `diff` and `compact` have in common."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object."),
+        click.option("--session", metavar="ID", help=_WHICH_SESSION),
+        click.option(
+            "--window",
+            type=int,
+            metavar="TOKENS",
+            help="Tokens of input that the model accepts.  [default: COMPACT_MAX_CONTEXT_TOKENS, "
+            "then what is known of the model]",
+        ),
+        click.option(
+            "--model",
+            metavar="NAME",
+            help="The agent's model.  [default: the request's own, then COMPACT_MODEL, then "
+            "gpt-4o]",
+        ),
+        click.option(
+            "--note", metavar="TEXT", help="What matters in it; goes to whoever summarises."
+        ),
+        click.option(
+            "--target",
+            metavar="SIZE",
+            help="What to aim for: a share of the input limit (0.4, 40%) or tokens (12000).  "
+            "[default: COMPACT_TARGET_PCT, then 0.5; of the call itself, if that is smaller]",
+        ),
+        click.option(
+            "--strategy",
+            type=click.Choice(get_args(Strategy)),
+            help="What the summary puts first.  [default: COMPACT_STRATEGY, then task_state]",
+        ),
+    ):
+        command = option(command)
+    return click.argument("file", metavar="FILE", type=_A_FILE)(command)
+
+
+_WHICH_SESSION = (
+    "Which session of a database or an archive with several. `compact` archives under it, too, and "
+    "takes one for any FILE.  [default there: the session that FILE is of, else FILE's name "
+    "without its ending]"
+)
+
+
+@main.command("dry-run", short_help="See what a compaction would keep, drop and save, and why.")
+@click.option("--preview", is_flag=True, help="List each item with how it begins, without secrets.")
+@_of_one_compaction
+def dry_run(*, preview: bool, as_json: bool, **asked: Any) -> None:
+    """See what `compactctl compact` would do, and why, without doing it.
+
+    FILE is what `compactctl tokens` reads: a request body, a list of items, JSON Lines, an archive
+    or a session in it, a database of the Agents SDK's SQLiteSession, or - for stdin.
+
+    Nothing is written and no model is asked, so no key is needed: the summary is that of the
+    extractive summariser. No content is shown unless --preview is given.
+
+    Each item is kept, cleared (a tool's output that says what a later one says again gives way to a
+    line) or summarised (it goes, and the summary stands for it).
+
+    \b
+    Keys of the JSON object:
+      file, kind, api, model, model_source, estimator
+      outcome                      compacted, fallback (not as planned), noop (nothing to gain)
+      tokens_before, tokens_after, target, items_before, items_after
+      kept, cleared, summarised    items
+      layers                       name, tokens_before, tokens_after
+      summary                      tokens, version, strategy, summarizer, model, facts_found,
+                                   facts_kept; null without one
+      policy                       strategy, target_pct, keep_recent_turns, keep_tool_io_pairs,
+                                   reductions (how often both were reduced)
+      trigger                      due (whether an agent would compact by itself), reason, tokens
+      items                        index, fate, why, tokens, tokens_after, type, role, tool, preview
+      notes                        what one has to know to trust the figures
+
+    \b
+    Examples:
+      compactctl dry-run request.json
+      compactctl dry-run --target 40% --preview session.jsonl
+      compactctl dry-run --session user_123 --json conversations.db
+
+    The exit code is 0 if there is a plan, also one in which everything stays, 1 if FILE cannot be
+    read or what must stay does not fit, and 2 for options or a COMPACT_ environment that make no
+    sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.manual.command import Asked
+    from compact_otel.manual.command import dry_run as plan
+
+    plan(Asked(**asked), preview=preview, as_json=as_json)
+
+
+@main.command(short_help="See a call before and after a compaction, as a diff.")
+@click.option("--html", metavar="PAGE", help="Write it as one page of HTML instead; - for stdout.")
+@click.option("--full", is_flag=True, help="Show what goes in full, not its first lines.")
+@_of_one_compaction
+def diff(*, html: str | None, full: bool, as_json: bool, **asked: Any) -> None:
+    """See what goes (-), what a line stands for (~), the summary (+), and what it saves.
+
+    FILE and options are those of `compactctl dry-run`, and so is what happens: no model is asked,
+    and nothing is written but PAGE. What is shown is shown without secrets.
+
+    \b
+    Keys of the JSON object: those of `compactctl dry-run`, and
+      changes    op (kept, cleared, dropped, summary), places, tokens_before, tokens_after,
+                 before and after (lines of text)
+      html       where the page is, or null
+
+    \b
+    Examples:
+      compactctl diff request.json | less -R
+      compactctl diff --html compaction.html --session user_123 conversations.db
+
+    The exit code is 0 if there is a diff, also an empty one, 1 if FILE cannot be read or what must
+    stay does not fit, and 2 for options or a COMPACT_ environment that make no sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.manual.command import Asked
+    from compact_otel.manual.command import diff as compare
+
+    compare(Asked(**asked), html=html, full=full, as_json=as_json)
+
+
+@main.command(short_help="Compact a session by hand, into a file.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=_A_FILE,
+    metavar="OUT",
+    help="Where to; - for stdout. Written whole or not at all, and readable for its owner alone.",
+)
+@_of_one_compaction
+@click.pass_context
+def compact(context: click.Context, /, *, output: str, as_json: bool, **asked: Any) -> None:
+    """Compact FILE now, and write what an agent goes on with to OUT.
+
+    FILE is what `compactctl tokens` reads, and OUT is of its kind: a request stays a request, JSON
+    Lines stay JSON Lines, and all else becomes a JSON list of items. It holds the conversation as
+    it is, with what is secret in it. FILE itself is never written to.
+
+    What went is archived as the COMPACT_STORAGE_ environment says, without secrets. The model that
+    COMPACT_SUMMARIZER_MODEL names writes the summary, if one is named; it is sent what goes.
+
+    Where nothing can be gained OUT holds what FILE holds, and nothing is archived.
+
+    \b
+    Keys of the JSON object: those of `compactctl dry-run`, and
+      output           OUT
+      archive          where the history is, null if it was not archived
+      archive_error    why it was not; null if it was, or was not to be
+
+    \b
+    Examples:
+      compactctl compact session.jsonl -o compacted.jsonl
+      compactctl compact request.json -o smaller.json --target 12000 --strategy code_delta
+      compactctl compact conversations.db --session user_123 -o items.json --note "keep the ids"
+
+    The exit code is 0 if OUT was written, 1 if it could not be compacted, or was and not archived,
+    and 2 for options, an OUT or a COMPACT_ environment that make no sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.manual.command import Asked
+    from compact_otel.manual.command import compact as make
+
+    context.exit(0 if make(Asked(**asked), output=output, as_json=as_json) else 1)

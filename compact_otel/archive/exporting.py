@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import click
-
 from compact_otel.archive.figures import told
 from compact_otel.archive.opening import Archive, opened
-from compact_otel.printable import printable
-
-_STDOUT = "-"
+from compact_otel.output import written
 
 
 def export(session_id: str, *, output: str, checkpoints: bool, path: Path | None) -> None:
@@ -29,19 +22,7 @@ def export(session_id: str, *, output: str, checkpoints: bool, path: Path | None
         archive = opened(path)
         document = _document(archive, session_id, checkpoints=checkpoints)
     text = json.dumps(document, indent=2)  # ASCII: no control character reaches a terminal
-    if output == _STDOUT:
-        click.echo(text)
-        return
-    target = Path(output)
-    try:
-        _write_whole(target, f"{text}\n")
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        raise click.BadParameter(
-            f"cannot write {printable(output)}: {why}; name a file in a folder that is there and "
-            "may be written",
-            param_hint="'--output'",
-        ) from error
+    written(f"{text}\n", output, option="--output")
 
 
 def _document(archive: Archive, session_id: str, *, checkpoints: bool) -> dict[str, Any]:
@@ -67,19 +48,3 @@ def _document(archive: Archive, session_id: str, *, checkpoints: bool) -> dict[s
     if checkpoints:
         document["checkpoints"] = [one.as_dict() for one in storage.load_checkpoints(session_id)]
     return document
-
-
-def _write_whole(target: Path, text: str) -> None:
-    if target.is_dir():
-        raise IsADirectoryError(21, os.strerror(21))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:  # mkstemp: 0600
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise

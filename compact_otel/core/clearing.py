@@ -130,6 +130,13 @@ def shortened(state: Measured, most: int) -> Measured:
     return _seen_with(state, lines)
 
 
+def why(entry: Cleared) -> Why:
+    """Say why an output was cleared, as its line does."""
+    line = entry.text.partition("\n")[0]
+    found = next((one for one, reason in _REASONS.items() if line.endswith(f": {reason}.]")), None)
+    return found or ("said again" if entry.superseded else "old")
+
+
 def _seen_with(state: Measured, lines: Mapping[int, Cleared]) -> Measured:
     if len(lines) == len(state.view.cleared):
         return state

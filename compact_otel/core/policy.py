@@ -124,14 +124,8 @@ class Plan:
 
 def limits(policy: CompactPolicy, window: Window) -> Limits:
     """Return the limits that a policy sets in a window."""
-    limit = window.input_limit
-    buffer = policy.hard_cap_buffer
-    if window.source == "learned":  # set for another window, it could leave nothing of this one
-        buffer = min(buffer, limit // 4)
-    budget = max(1, limit - buffer)
-    # Where the buffer lowers the trigger, the others go down with it: a result at the trigger would
-    # be compacted again on the next call.
-    full = min(window.input_aim, budget / policy.trigger_pct)
+    budget = _budget(policy, window)
+    full = _full(policy, window, budget)
     trigger = min(budget, int(window.input_aim * policy.trigger_pct))
     return Limits(
         trigger=trigger,
@@ -139,6 +133,35 @@ def limits(policy: CompactPolicy, window: Window) -> Limits:
         budget=budget,
         soon=int(full * policy.soft_trigger_pct) if policy.soft_trigger_pct else trigger,
     )
+
+
+def _budget(policy: CompactPolicy, window: Window) -> int:
+    limit, buffer = window.input_limit, policy.hard_cap_buffer
+    if window.source == "learned":  # set for another window, it could leave nothing of this one
+        buffer = min(buffer, limit // 4)
+    return max(1, limit - buffer)
+
+
+def _full(policy: CompactPolicy, window: Window, budget: int) -> float:
+    """Return what the shares are shares of.
+
+    Where the buffer lowers the trigger, the others go down with it: a result at the trigger would
+    be compacted again on the next call.
+    """
+    return min(window.input_aim, budget / policy.trigger_pct)
+
+
+def target_share(policy: CompactPolicy, window: Window, before: int, tokens: int) -> float:
+    """Return the `target_pct` with which a compaction by hand aims for so many tokens.
+
+    Args:
+        policy: What else holds.
+        window: The window.
+        before: Tokens of the call.
+        tokens: Tokens to aim for.
+    """
+    full = min(before, _full(policy, window, _budget(policy, window)))
+    return (tokens + 0.5) / max(1.0, full)  # by a half, since `aim` rounds down
 
 
 def aim(policy: CompactPolicy, limits_: Limits, trigger: TriggerType, before: int) -> int:

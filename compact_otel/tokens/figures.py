@@ -167,15 +167,7 @@ def figures_of(found: ModelCall, scale: Scale, *, preview: bool = False) -> Figu
         scale: What it is measured with; its call is the one of `found`, with a model.
         preview: Whether to show how the largest items begin.
     """
-    items, counts = found.items, scale.items(found.items)
-    state = Measured.of(
-        scale,
-        whole(items),
-        items=items,
-        counts=counts,
-        fixed=scale.fixed(),
-        instructions=[n for n, item in enumerate(items) if role_of(item) in _INSTRUCTING],
-    )
+    items, state = found.items, measured(found, scale)
     told = state.estimate("before")
     names = [_layer_of(item, scale.policy.protected_flag) for item in items]
     return Figures(
@@ -193,6 +185,19 @@ def figures_of(found: ModelCall, scale: Scale, *, preview: bool = False) -> Figu
         window=scale.window,
         limits=state.limits,
         drop=_drop(state),
+    )
+
+
+def measured(found: ModelCall, scale: Scale) -> Measured:
+    """Return a call with its tokens, item by item; the arguments are those of `figures_of`."""
+    items = found.items
+    return Measured.of(
+        scale,
+        whole(items),
+        items=items,
+        counts=scale.items(items),
+        fixed=scale.fixed(),
+        instructions=[n for n, item in enumerate(items) if role_of(item) in _INSTRUCTING],
     )
 
 
@@ -288,7 +293,7 @@ def _largest(
     found: ModelCall, state: Measured, names: Sequence[LayerName], *, preview: bool
 ) -> Iterator[Large]:
     order = sorted(range(len(names)), key=lambda index: -state.item_tokens[index])
-    tools = _tools(state.items)
+    tools = tools_of(state.items)
     redactor = Redactor()
     for index in order[:_LARGEST]:
         item, tokens = state.items[index], state.item_tokens[index]
@@ -298,15 +303,15 @@ def _largest(
             index=index + found.first,
             tokens=tokens,
             layer=names[index],
-            type=_name(item.get("type")),
-            role=_name(item.get("role")),
+            type=shown_name(item.get("type")),
+            role=shown_name(item.get("role")),
             tool=tools[index],
-            preview=_preview(item, redactor) if preview else None,
+            preview=preview_of(item, redactor) if preview else None,
         )
 
 
-def _tools(items: Sequence[Item]) -> list[str | None]:
-    """Return the tool that each item calls or answers for."""
+def tools_of(items: Sequence[Item]) -> list[str | None]:
+    """Return the name of the tool that each item calls or answers for."""
     called: dict[str, str] = {}
     tools: list[str | None] = []
     for item in items:
@@ -318,7 +323,7 @@ def _tools(items: Sequence[Item]) -> list[str | None]:
                 names.append(name)
                 called[_ident(call, "call_id", "id")] = name
         answered = called.get(_ident(item, "call_id", "tool_call_id"))
-        tools.append(_name(", ".join(names) or answered))
+        tools.append(shown_name(", ".join(names) or answered))
     return tools
 
 
@@ -338,11 +343,13 @@ def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return function if isinstance(function, Mapping) else {}
 
 
-def _name(value: Any) -> str | None:
+def shown_name(value: Any) -> str | None:
+    """Return a name in a file as it may be shown, None of what is none."""
     return printable(value, 40) if isinstance(value, str) else None
 
 
-def _preview(item: Item, redactor: Redactor) -> str:
+def preview_of(item: Item, redactor: Redactor) -> str:
+    """Return how the text of an item begins, on one line and without secrets."""
     texts = [*text_parts(item.get("content")), *text_parts(item.get("output"))]
     texts += [text for key in ("arguments", "input") if isinstance(text := item.get(key), str)]
     for call in _chat_calls(item):

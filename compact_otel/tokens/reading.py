@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from compact_otel.adapters.fs import FileStorage
 from compact_otel.adapters.packing import Packing
-from compact_otel.adapters.records import directory_name, transcript_name
+from compact_otel.adapters.records import directory_name, session_of, transcript_name
 from compact_otel.core.errors import StorageError
 from compact_otel.core.items import api_of
 from compact_otel.core.types import CallContext, Item
@@ -60,6 +60,8 @@ class ModelCall:
         first: Number of the first of `items` in the file; what stands before is in `call`.
         server_state: Names of what it continues and only the server knows.
         archived: Whether it comes from an archive, where secrets are blotted out.
+        body: The request that it was found as, None if it was none.
+        session: The session that it was found under, None where there are none.
     """
 
     kind: str
@@ -68,6 +70,19 @@ class ModelCall:
     first: int = 0
     server_state: tuple[str, ...] = ()
     archived: bool = False
+    body: Mapping[str, Any] | None = None
+    session: str | None = None
+
+
+def has_sessions(path: Path) -> bool:
+    """Say whether a path is of a database or a folder, which may hold several sessions."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except IsADirectoryError:
+        return True
+    except OSError:
+        return False  # whoever reads it will say why
 
 
 def from_path(path: Path, session: str | None = None, keys: Keys | None = None) -> ModelCall:
@@ -159,7 +174,7 @@ def _request(body: Mapping[str, Any], name: str) -> ModelCall:
         call = _beside(body, "chat", schema, name)
         items = _items(body["messages"], f"`messages` of {name}")
         return _with_instructions(
-            ModelCall(kind="a Chat Completions request", items=items, call=call)
+            ModelCall(kind="a Chat Completions request", items=items, call=call, body=body)
         )
     if "input" in body or state:
         schema = _member(_member(body, "text", name), "format", name).get("schema")
@@ -172,7 +187,7 @@ def _request(body: Mapping[str, Any], name: str) -> ModelCall:
             else _items(given, f"`input` of {name}")
         )
         kind = "a Responses request"
-        return ModelCall(kind=kind, items=items, call=call, server_state=state)
+        return ModelCall(kind=kind, items=items, call=call, server_state=state, body=body)
     near = _nearest(("messages", "input"), body)
     hint = f"; did you mean `{near[1]}` where it says `{near[0]}`?" if near else ""
     raise InputError(
@@ -271,15 +286,20 @@ def _is_item(value: Any) -> bool:
 
 def _from_directory(path: Path, session: str | None, keys: Keys | None) -> ModelCall:
     newest = None if session is not None else _newest_transcript(path)
+    folder = path.absolute().name
+    chosen = session_of(folder) or folder
     if newest is None:
-        newest = _newest_transcript(_session_directory(path, session))
+        directory, chosen = _session_directory(path, session)
+        newest = _newest_transcript(directory)
     if newest is None:
         raise SessionError(f"session {session!r} of {_quoted(path)} has no transcript")
     found = from_bytes(_unpacked(newest.read_bytes(), newest, keys), _quoted(newest))
-    return replace(found, kind=f"{newest.name} of an archive", archived=True)
+    kind = f"{newest.name} of an archive"
+    return replace(found, kind=kind, archived=True, session=chosen or None)
 
 
-def _session_directory(path: Path, session: str | None) -> Path:
+def _session_directory(path: Path, session: str | None) -> tuple[Path, str]:
+    """Return the folder of a session in an archive, and its name."""
     storage = FileStorage(path)
     sessions = [known for known in storage.sessions() if storage.steps(known)]
     if not sessions:
@@ -287,7 +307,8 @@ def _session_directory(path: Path, session: str | None) -> Path:
             f"{_quoted(path)} is a directory without `{transcript_name(1)}.jsonl`: "
             f"expected {_EXPECTED}"
         )
-    return path / directory_name(_chosen(session, sessions, _quoted(path)))
+    chosen = _chosen(session, sessions, _quoted(path))
+    return path / directory_name(chosen), chosen
 
 
 def _newest_transcript(directory: Path) -> Path | None:
@@ -333,7 +354,7 @@ def _from_tables(database: sqlite3.Connection, name: str, session: str | None) -
     )
     where = f"session {chosen!r} of {name}"
     values = [_line(row[0], number, where) for number, row in enumerate(rows, 1)]
-    return _plain("an SQLiteSession", values, where)
+    return replace(_plain("an SQLiteSession", values, where), session=chosen)
 
 
 def _chosen(session: str | None, sessions: Sequence[str], name: str) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from compact_otel.tokens.figures import Drop, Figures, Large, Layer, LayerName, Part
 
-_LABELS: Final[Mapping[LayerName, str]] = {
+LABELS: Final[Mapping[LayerName, str]] = {
     "instructions": "instructions",
     "system": "system messages",
     "developer": "developer messages",
@@ -79,7 +79,7 @@ def _breakdown(figures: Figures, console: Console) -> Table:
         table.add_row(Text(part, "bold"), *_amount(tokens, figures.total), items, bar)
         for layer in () if _is_leaf(part, layers) else layers:
             table.add_row(
-                f"  {_LABELS[layer.name]}",
+                f"  {LABELS[layer.name]}",
                 *_amount(layer.tokens, figures.total),
                 "" if layer.name == "framing" else f"{layer.items:,}",
                 _bar(layer.tokens, figures.total, columns, console),
@@ -197,7 +197,7 @@ def _described(item: Large) -> RenderableType:
     if item.tool is not None:
         text.append(f" {item.tool}", "bold")
     if item.layer in ("protected", "summaries"):
-        text.append(f" ({_LABELS[item.layer]})", "dim")
+        text.append(f" ({LABELS[item.layer]})", "dim")
     if item.preview is None:
         return text
     return Group(text, Text(item.preview, "dim", no_wrap=True, overflow="ellipsis"))

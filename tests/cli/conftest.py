@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from agents import set_tracing_disabled
@@ -32,6 +33,22 @@ def count(tmp_path, monkeypatch):
         return CliRunner().invoke(
             main, ["tokens", *arguments], input=given, env={**env, **environment}
         )
+
+    return run
+
+
+@pytest.fixture
+def ctl(tmp_path, monkeypatch):
+    """Run `compactctl` in a folder of its own, without settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("COMPACT_")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments, given=None, code=0, **environment):
+        env = {"COLUMNS": "100", **environment}
+        result = CliRunner().invoke(main, [*map(str, arguments)], input=given, env=env)
+        assert result.exit_code == code, result.output
+        return result
 
     return run
 

@@ -414,7 +414,7 @@ def test_an_export_that_fails_leaves_what_was_there(user_123, tmp_path, monkeypa
     def full(_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("compact_otel.archive.exporting.os.fsync", full)
+    monkeypatch.setattr("compact_otel.output.os.fsync", full)
     said = user_123.said("export", "user_123", "-o", str(target), code=2)
     assert "No space left" in said
     assert target.read_text() == "older"
