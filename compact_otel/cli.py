@@ -497,3 +497,72 @@ def compact(context: click.Context, /, *, output: str, as_json: bool, **asked: A
     from compact_otel.manual.command import compact as make
 
     context.exit(0 if make(Asked(**asked), output=output, as_json=as_json) else 1)
+
+
+@main.command(short_help="See what the next call of a session remembers.")
+@click.argument("session", metavar="SESSION")
+@_in_archive
+@_as_json
+def status(session: str, *, path: Path | None, as_json: bool) -> None:
+    """See what the next call of a session remembers of what was compacted away.
+
+    The summary in force, what it stands for, and what stays beside it, without secrets: from the
+    checkpoints in the archive, as an agent reads them that takes the session up.
+
+    The exit code is 0 if it was shown, 1 if there is no archive or it cannot be read, and 2 for an
+    unknown session, or options or a COMPACT_ environment that make no sense.
+    """
+    from compact_otel.archive.remembering import status as show_status
+
+    show_status(session, path=path, as_json=as_json)
+
+
+@main.command(short_help="Write what compaction did to a session as a page to look at.")
+@click.argument("source", metavar="SESSION|FILE")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the page to FILE, readable for its owner alone; whole, or not at all. - is stdout.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Count for this model.  [default: the archive's or the request's own, then "
+    "COMPACT_MODEL, then gpt-4o]",
+)
+@click.option(
+    "--window",
+    type=int,
+    metavar="TOKENS",
+    help="Tokens of input that the model accepts.  [default: what the archive says, then "
+    "COMPACT_MAX_CONTEXT_TOKENS, then what is known of the model]",
+)
+@click.option("--session", metavar="ID", help="Which session of a database with several.")
+@_in_archive
+@click.option(
+    "--json", "as_json", is_flag=True, help="Write what the page shows as one JSON object instead."
+)
+def report(source: str, **options: Any) -> None:
+    """Write what compaction did to a session as one page: nothing to install, nothing loaded.
+
+    SESSION is one of the archive, or its folder. What happened in it is drawn: the tokens of each
+    model call, each compaction with its summary, and what left the context.
+
+    FILE is anything that `compactctl tokens` counts, or - for stdin. It is played call by call with
+    the settings in force, to see what compaction would do to this conversation. No model is asked,
+    and nothing is stored.
+
+    Texts are redacted, as COMPACT_REDACTION_ says. With --path SESSION is never taken for a FILE.
+
+    \b
+    Examples:
+      compactctl report user_123 -o report.html
+      compactctl report request.json --model gpt-4o-mini --window 20000 -o report.html
+
+    The exit code is 0 if the page was written, 1 if there is no archive, or what was found cannot
+    be read, and 2 for an unknown session, or options or a COMPACT_ environment that make no sense.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.report.command import report as write_report
+
+    write_report(source, **options)

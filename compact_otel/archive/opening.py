@@ -71,23 +71,39 @@ class Archive:
         return f"{said}; did you mean {listed}? (`compactctl archive ls` lists all {len(ids)})"
 
 
+def settings(path: Path | None) -> CompactConfig:
+    """Return the configuration, with its archive at `path` if that is given.
+
+    Raises:
+        UsageError: If the environment holds an impossible value.
+    """
+    chosen = {} if path is None else {"storage": {"adapter": "fs", "path": str(path)}}
+    try:
+        return CompactConfig.load(**chosen)
+    except ConfigError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: ConfigError) -> click.UsageError:
+    return click.UsageError(f"the environment cannot be used: {error}")
+
+
 def opened(path: Path | None) -> Archive:
     """Return the archive of files at `path`, or else the one of the configuration.
 
     Raises:
         ClickException: If there is none.
     """
-    chosen = {} if path is None else {"storage": {"adapter": "fs", "path": str(path)}}
+    config = settings(path)
+    if why := _WHY_NOT.get(config.storage.adapter):
+        raise click.UsageError(
+            f"`storage.adapter` is {config.storage.adapter}, which {why}: there is no archive "
+            "to read. --path DIR reads one of files."
+        )
     try:
-        config = CompactConfig.load(**chosen)
-        if why := _WHY_NOT.get(config.storage.adapter):
-            raise click.UsageError(
-                f"`storage.adapter` is {config.storage.adapter}, which {why}: there is no archive "
-                "to read. --path DIR reads one of files."
-            )
         storage = storage_of(config, gate_of(config))
     except ConfigError as error:
-        raise click.UsageError(f"the environment cannot be used: {error}") from error
+        raise _unusable(error) from error
     if isinstance(storage, FileStorage):
         names = "--path DIR" if path else "--path DIR or COMPACT_STORAGE_PATH"
         return Archive(storage, _checked(Path(config.storage.path), f"{names} names"))

@@ -6,12 +6,13 @@ input item of the OpenAI Responses API or a message of Chat Completions, as a ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 from compact_otel.core.settings import Strategy
+from compact_otel.core.showing import course, html_table, shortened
 
 Item = Mapping[str, Any]
 
@@ -515,6 +516,44 @@ class SessionStatus:
     tokens_before: int = 0
     tokens_after: int = 0
 
+    @classmethod
+    def of(cls, session_id: str, checkpoint: Checkpoint | None) -> SessionStatus:
+        """Return what a compaction that is in force leaves; None for no compaction."""
+        if checkpoint is None:
+            return cls(session_id=session_id)
+        return cls(
+            session_id=session_id,
+            summary=checkpoint.summary,
+            version=checkpoint.version,
+            strategy=checkpoint.strategy,
+            dropped=checkpoint.covered - len(checkpoint.kept),
+            kept=len(checkpoint.kept),
+            tokens_before=checkpoint.tokens_before,
+            tokens_after=checkpoint.tokens_after,
+        )
+
+    def __str__(self) -> str:
+        if self.summary is None:
+            return f"{self.session_id}: no summary in force"
+        told = f"{self.session_id}: summary v{self.version} stands for {self.dropped:,} items"
+        return f"{told}, {course(self.tokens_before, self.tokens_after)}"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            yield name, shortened(value) if isinstance(value, str) else value
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = {
+            "strategy": self.strategy,
+            "stands for": f"{self.dropped:,} items",
+            "beside it": f"{self.kept:,} earlier items",
+            "tokens": course(self.tokens_before, self.tokens_after),
+        }
+        title = f"{self.session_id}: summary v{self.version}"
+        return html_table(title if self.summary is not None else str(self), rows, self.summary)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactResult:
@@ -551,3 +590,33 @@ class CompactResult:
     error: Exception | None = None
     archive: str | None = None
     history_key: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.outcome}: {course(self.tokens_before, self.tokens_after)}"]
+        if self.dropped:
+            parts.append(f"summary v{self.summary_version} stands for {self.dropped:,} items")
+        if self.cleared:
+            parts.append(f"{self.cleared:,} outputs cleared")
+        if self.error is not None:  # its text may quote the conversation
+            parts.append(type(self.error).__name__)
+        return ", ".join(parts)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        yield "messages", len(self.messages)
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if name != "messages" and value not in (None, ""):
+                yield name, shortened(value) if isinstance(value, str) else value
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = {
+            "tokens": course(self.tokens_before, self.tokens_after),
+            "messages": f"{len(self.messages):,} to send",
+            "summarised": f"{self.dropped:,} messages" if self.dropped else None,
+            "cleared": f"{self.cleared:,} tool outputs" if self.cleared else None,
+            "archive": self.archive,
+            "error": None if self.error is None else type(self.error).__name__,
+        }
+        version = "" if self.summary_version is None else f", summary v{self.summary_version}"
+        return html_table(f"{self.outcome}{version}", rows, self.summary)

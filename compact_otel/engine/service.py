@@ -160,18 +160,7 @@ class Service:
             stored = [] if in_force else self.parts.storage.load_checkpoints(session_id)
             in_force += [found for found in stored if found.ahead is None]
             checkpoint = in_force[-1] if in_force else None
-        if checkpoint is None:
-            return SessionStatus(session_id=session_id)
-        return SessionStatus(
-            session_id=session_id,
-            summary=checkpoint.summary,
-            version=checkpoint.version,
-            strategy=checkpoint.strategy,
-            dropped=checkpoint.covered - len(checkpoint.kept),
-            kept=len(checkpoint.kept),
-            tokens_before=checkpoint.tokens_before,
-            tokens_after=checkpoint.tokens_after,
-        )
+        return SessionStatus.of(session_id, checkpoint)
 
     @property
     def archive(self) -> StorageAdapter | ReadableArchive | None:

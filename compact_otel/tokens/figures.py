@@ -169,7 +169,7 @@ def figures_of(found: ModelCall, scale: Scale, *, preview: bool = False) -> Figu
     """
     items, state = found.items, measured(found, scale)
     told = state.estimate("before")
-    names = [_layer_of(item, scale.policy.protected_flag) for item in items]
+    names = [layer_of(item, scale.policy.protected_flag) for item in items]
     return Figures(
         estimator=name_of(scale.estimator),
         items=len(items) + found.first,
@@ -201,7 +201,13 @@ def measured(found: ModelCall, scale: Scale) -> Measured:
     )
 
 
-def _layer_of(item: Item, flag: str) -> LayerName:
+def layer_of(item: Item, flag: str) -> LayerName:
+    """Return the layer of an item.
+
+    Args:
+        item: The item.
+        flag: What marks a protected one, as in `CompactPolicy.protected_flag`.
+    """
     role = role_of(item)
     if role in _INSTRUCTING:
         return _INSTRUCTING[role]
@@ -233,7 +239,7 @@ def _layers(found: ModelCall, state: Measured, names: Sequence[LayerName]) -> li
     tokens[spoken] += fixed.instructions
     items[spoken] += state.scale.call.instructions is not None
     tokens["tools_schema"], items["tools_schema"] = fixed.tools_schema, len(state.scale.call.tools)
-    for index, pieces in enumerate(_pieces(state, names)):
+    for index, pieces in enumerate(pieces_of(state, names)):
         for name, share in pieces.items():
             tokens[name] += share
             items[name] += name == names[index] or share > 0
@@ -245,7 +251,7 @@ def _layers(found: ModelCall, state: Measured, names: Sequence[LayerName]) -> li
     ]
 
 
-def _pieces(state: Measured, names: Sequence[LayerName]) -> Iterator[dict[LayerName, int]]:
+def pieces_of(state: Measured, names: Sequence[LayerName]) -> Iterator[dict[LayerName, int]]:
     """Yield the tokens of each item by layer.
 
     What a picture costs only the estimator knows, so an item is counted once more without it.
@@ -348,14 +354,18 @@ def shown_name(value: Any) -> str | None:
     return printable(value, 40) if isinstance(value, str) else None
 
 
-def preview_of(item: Item, redactor: Redactor) -> str:
-    """Return how the text of an item begins, on one line and without secrets."""
+def spoken(item: Item) -> str:
+    """Return what an item says: its texts, its output, the arguments of its calls."""
     texts = [*text_parts(item.get("content")), *text_parts(item.get("output"))]
     texts += [text for key in ("arguments", "input") if isinstance(text := item.get(key), str)]
     for call in _chat_calls(item):
         texts += [text for text in [_function(call).get("arguments")] if isinstance(text, str)]
-    beginning = "\n".join(texts)[:_REDACTED_CHARS]
-    return printable(redactor.text(beginning), _PREVIEW_CHARS)
+    return "\n".join(texts)
+
+
+def preview_of(item: Item, redactor: Redactor) -> str:
+    """Return how the text of an item begins, on one line and without secrets."""
+    return printable(redactor.text(spoken(item)[:_REDACTED_CHARS]), _PREVIEW_CHARS)
 
 
 def _drop(state: Measured) -> Drop:

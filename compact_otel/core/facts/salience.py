@@ -11,7 +11,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from compact_otel.core.facts.units import Origin, Subject, Unit
@@ -19,6 +19,7 @@ from compact_otel.core.facts.weights import BIAS, FORMS, WEIGHTS
 
 _TOKEN = re.compile(r"[\w@./#-]+")
 _ASCII_TOKEN = re.compile(r"[A-Za-z0-9_@./#-]+")  # the same where there is nothing else, and faster
+_BEFORE, _BEHIND = "./-", "@./#-"  # what is punctuation there, and not a part of a value
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d.*")
 _NUMBER = re.compile(r"[\d.,-]+")
@@ -87,7 +88,7 @@ class Vocabulary(dict[str, str]):
         self._values: dict[str, tuple[str, ...]] = {}
 
     def __missing__(self, token: str) -> str:
-        word = token.lstrip("./-").rstrip("@./#-")
+        word = token.lstrip(_BEFORE).rstrip(_BEHIND)
         form = _form(word) if word else "word"
         weight = _FORM_WEIGHTS[form]
         value = word.lower() if weight else ""
@@ -106,6 +107,13 @@ class Vocabulary(dict[str, str]):
             values.pop("", None)
             known = self._values[text] = tuple(values)
         return known
+
+    def places_in(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield (start, end, value) of each value in `text`, in order."""
+        for token in (_ASCII_TOKEN if text.isascii() else _TOKEN).finditer(text):
+            if value := self[token[0]]:
+                start = token.end() - len(token[0].lstrip(_BEFORE))
+                yield start, start + len(token[0].lstrip(_BEFORE).rstrip(_BEHIND)), value
 
 
 def _form(word: str) -> str:  # noqa: PLR0911 - a table of shapes, first match wins
