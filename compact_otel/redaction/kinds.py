@@ -14,9 +14,8 @@ is called so)."""
 
 PERSONAL_KINDS: Final[tuple[str, ...]] = get_args(PersonalKind)
 
-ALLOWED: Final[tuple[PersonalKind, ...]] = ("name", "address")
-"""What passes unless it is told otherwise. Names of people and places cannot be told from other
-words in a text, only by the name of a field; and an archive without them is hardly one."""
+ALLOWED: Final[tuple[PersonalKind, ...]] = ()
+"""What passes unless it is told otherwise: nothing."""
 
 Span = tuple[int, int]
 """Where a secret stands in a text: from, to."""

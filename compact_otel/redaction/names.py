@@ -204,6 +204,10 @@ def names(shadow: Shadow, denied: Collection[str]) -> list[tuple[int, str]]:
     return found
 
 
+_NO_NAME: Final = "tiktoken"
+"""`tiktoken:o200k_base` is the estimator's name, and in every event."""
+
+
 def named(text: str, found: Iterable[tuple[int, str]]) -> Iterator[Span]:
     """Yield where the values of telling names stand.
 
@@ -214,6 +218,8 @@ def named(text: str, found: Iterable[tuple[int, str]]) -> Iterator[Span]:
     done = 0
     for name_end, kind in found:
         if name_end < done or (kind == "foreign" and not _is_foreign(text, name_end)):
+            continue
+        if text[max(0, name_end - len(_NO_NAME)) : name_end] == _NO_NAME:
             continue
         told = _paired(text, name_end) if kind == "pair" else kind
         span = None if told is None else _value(text, name_end, told)
@@ -321,6 +327,10 @@ CODE: Final = re.compile(
 )
 
 
+_LONG_NUMBER: Final = 12
+"""Digits from which a number behind `token` is no count."""
+
+
 def _looks_secret(value: str) -> bool:
     """Tell what may be a secret from what a program has in its place: a name, a type, a call."""
     value = value.strip().rstrip(",;.)")
@@ -328,6 +338,8 @@ def _looks_secret(value: str) -> bool:
         return False
     has_digit = any(character.isdigit() for character in value)
     has_letter = any(character.isalpha() for character in value)
+    if value.isdigit():
+        return len(value) >= _LONG_NUMBER
     return (has_digit and has_letter) or is_random(value, shortest=12, hexadecimal=True)
 
 

@@ -38,6 +38,12 @@ _WORDS = _table(
 )
 _RUNS = _table(("a", string.ascii_letters + string.digits + "_-+/"), other="\0")
 
+_LETTERS_ONLY: Final = (
+    *(b"hf_", b"api_org_", b"ghp_", b"gho_", b"ghs_", b"glpat_", b"glffct_"),
+    *(b"sk_live_", b"rk_live_", b"sk_test_", b"rk_test_"),
+)
+"""Beginnings of tokens that have, or may have, no digit; `_` stands for `-`, too."""
+
 _RUN: Final = b"a" * 20
 _LONG: Final = 32
 _NUMBER = re.compile(rb"00[ _/(](?=00(?:00|[ _/(]00))")
@@ -94,23 +100,24 @@ class Shadow:
         """Tell (place, length) of long runs of letters, digits, `_`, `-`, `+` and `/`.
 
         Only of those that may be tokens: with a digit, or without `_` and very long, in front of
-        the `=` of base64, or behind `Bearer`.
+        the `=` of base64, behind `Bearer`, or behind a beginning that only tokens have.
         """
         runs, words = self._bytes.translate(_RUNS) + b"\0", self.words
         found: list[tuple[int, int]] = []
         start = runs.find(_RUN)
         while start >= 0:
             end = runs.find(b"\0", start)
-            if words.find(b"0", start, end) >= 0 or (
-                words.find(b"_", start, end) < 0 and self._may_do_without(start, end)
-            ):
+            if words.find(b"0", start, end) >= 0 or self._may_do_without(start, end):
                 found.append((start, end - start))
             start = runs.find(_RUN, end)
         return found
 
     def _may_do_without(self, start: int, end: int) -> bool:
-        """Say whether a run without a digit and `_` is worth a look."""
+        """Say whether a run without a digit is worth a look."""
         words = self.words
+        if words.find(b"_", start, end) >= 0:
+            begin = next((one for one in _LETTERS_ONLY if words.startswith(one, start)), None)
+            return begin is not None and words.find(b"_", start + len(begin), end) < 0
         if words.find(b"/", start, end) >= 0:
             return False
         is_told = words.startswith(b"=", end) or words.endswith(b"bearer ", 0, start)

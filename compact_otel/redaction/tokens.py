@@ -31,9 +31,12 @@ _BEGINNINGS: Final = {
     "Databricks": "dapi(?=[a-f0-9]{32})",
     "DigitalOcean": "do[opr]_v1_",
     "Docker": "dckr_[a-z]{2,4}_",
+    "Duffel": "duffel_(?:test|live)_",
     "Facebook": "EAA[A-Za-z0-9]{12}",
     "Figma": "figd_",
+    "Flutterwave": "FLW(?:SECK|PUBK)(?:_TEST)?-",
     "Fly.io": "fo1_|fm[12]_",
+    "Frame.io": "fio-u-",
     "GitHub": "gh[opsur]_|github_pat_",
     "GitLab": "gl(?:pat|ptt|dt|rt|cbt|ft|imt|agent|soat|ffct|oas|wt)-|GR1348941",
     "Google": "AIza[A-Za-z0-9_-]{10}|GOCSPX-|1//0[A-Za-z0-9_-]{10}",
@@ -50,6 +53,7 @@ _BEGINNINGS: Final = {
     "Notion": "ntn_|secret_",
     "npm": "npm_",
     "NVIDIA": "nvapi-",
+    "42": "[us]-s4t2(?:ud|af)-",
     "1Password": "ops_|A3-[A-Z0-9]{6}-",
     "PayPal": r"access_token\$",
     "Perplexity": "pplx-",
@@ -63,9 +67,11 @@ _BEGINNINGS: Final = {
     "RubyGems": "rubygems_",
     "Sendinblue": "xkeysib-|xsmtpsib-",
     "Sentry": "sntry[a-z]_",
+    "SettleMint": "sm_[aps]at_",
     "Shippo": "shippo_(?:live|test)_",
     "Shopify": "shp(?:at|ca|pa|ss|ua)_",
     "Slack": "xox[abceoprs]-|xapp-|services/T[A-Z0-9]{6,12}/B",
+    "Sourcegraph": "sgp_",
     "Square": "sq0[a-z]{3}-|EAAA[A-Za-z0-9_-]{20}",
     "Stripe": "[spr]k_(?:live|test)_|whsec_|[sr]k_org_",
     "Supabase": "sb[ps]_",
@@ -79,10 +85,28 @@ _BEGINNINGS: Final = {
     "Yandex": "AQVN|y0_",
 }
 _BEGINNING = re.compile("|".join(_BEGINNINGS.values()))
+# The same where a sign that words have not stands in it, so that what is random stands behind.
+_FRONTS: Final = {
+    "Airtable": r"pat[A-Za-z0-9]{14}\.",
+    "Azure": r"[\w~.]{3}\dQ~",
+    "Cloudflare": r"v1\.",
+    "Doppler": r"dp\.[a-z]{2,5}\.(?:[a-z]{2,8}\.)?",
+    "Facebook": r"\d{15,16}[|%]",
+    "HashiCorp": r"hv[sbr]\.|s\.|[A-Za-z0-9]{14}\.atlasv1\.",
+    "SendGrid": r"SG\.",
+}
+_FRONT = re.compile(rf"(?<![\w.])(?:{'|'.join(_FRONTS.values())})\Z")
+_LONGEST_FRONT = 25
+_ENDS_OF_FRONTS: Final = frozenset(".~|%")
+# Behind the fronts that say least.
+_BEHIND_LITTLE: Final = {
+    "s.": re.compile(r"(?=\D*\d\D*\d)[A-Za-z0-9]{24}"),
+    "v1.": re.compile(r"0-[a-f0-9]{24}-[a-f0-9]{64,}"),
+}
 # What may be a hash is a key behind a word that says so; and with the data centre of Mailchimp.
 _HEXADECIMAL = re.compile(
     r"(?:[A-Za-z0-9]{1,16}[_-]){0,3}"
-    r"(?i:sk|pk|rk|ak|key|api|apikey|token|tok|secret|pat|live|test|auth|private)[_-]"
+    r"(?i:sk|pk|rk|ak|key|api|apikey|token|tok|secret|pat|pub|live|test|auth|private)[_-]"
     r"(?:[a-f0-9]{20,}|[A-Z0-9]{20,})|[a-f0-9]{32}-us\d"
     r"|(?:sdk|key|token|secret|access)[_-][a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12}"
 )
@@ -170,7 +194,12 @@ def tokens(
 
 def _is_told(text: str, start: int, end: int) -> bool:
     """Say whether what stands around a run may make it a token."""
-    return _is_bearer(text, start) or text.startswith("eyJ", start) or text.startswith("=", end)
+    return (
+        text[start - 1 : start] in _ENDS_OF_FRONTS
+        or _is_bearer(text, start)
+        or text.startswith("eyJ", start)
+        or text.startswith("=", end)
+    )
 
 
 def _may_be_key(run: str) -> bool:
@@ -187,6 +216,8 @@ def _token(text: str, start: int, end: int, *, identifier: bool, is_leaking: Jud
     if match := _JWT.match(text, start):
         return match.span()
     begin = _beginning(text, start, run)
+    if begin is None and text[start - 1 : start] in _ENDS_OF_FRONTS:
+        begin = _front(text, start, run)
     if begin is not None:
         return begin, _word_end(text, end)
     if encoded := _ENCODED.match(text, start):
@@ -209,6 +240,18 @@ def _beginning(text: str, start: int, run: str) -> int | None:
             return start + word.end()
     named = _is_named(text[max(0, start - _NEAR) : start])
     return start if named and _may_be_key(run) else None
+
+
+def _front(text: str, start: int, run: str) -> int | None:
+    """Return where a token begins whose front, with a sign in it, stands before a run."""
+    before = text[max(0, start - _LONGEST_FRONT) : start]
+    match = _FRONT.search(before)
+    if match is None:
+        return None
+    form = _BEHIND_LITTLE.get(match[0])
+    if form is not None and not form.fullmatch(run):
+        return None
+    return start - len(match[0])
 
 
 def _is_named(before: str) -> bool:

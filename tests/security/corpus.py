@@ -355,4 +355,33 @@ HELD_OUT = (
     _of("bank account", "0123456789", "account_number: {}, routing_number: 021000021"),
 )
 
-SAMPLES = (*SEEN, *HELD_OUT)
+# Formats that are public and had been missed: with a sign that words have not, without a digit, or
+# with a beginning of their own.
+_LOWER_36 = _LOWER + _DIGITS
+MISSED = (
+    _of("SendGrid key in prose", f"SG.{url_safe(22)}.{url_safe(43)}"),
+    _of("Vault service token", f"hvs.{url_safe(92)}", "vault said {} today"),
+    _of("Vault token of old", "s." + chars(24), "token was {}"),
+    _of("Doppler personal token", "dp.pt." + chars(43), "logged in with {}"),
+    _of("Doppler service token", f"dp.st.prd.{chars(42)}", "logged in with {}"),
+    _of("Terraform Cloud token", f"{chars(14)}.atlasv1.{chars(67)}"),
+    _of("Azure application secret", f"{chars(3)}8Q~{url_safe(34)}", "the app has {} now"),
+    _of("Cloudflare origin key", f"v1.0-{hexadecimal(24)}-{hexadecimal(146)}"),
+    _of("Facebook app token", f"{chars(16, _DIGITS)}|{url_safe(27)}", "graph with {}"),
+    _of("Airtable personal token", f"pat{chars(14)}.{hexadecimal(64)}"),
+    _of("Hugging Face without a digit", "hf_" + chars(34, _LOWER + _UPPER)),
+    _of("Hugging Face in small letters", "hf_" + chars(34, _LOWER)),
+    _of("Hugging Face organisation", "api_org_" + chars(34, _LOWER)),
+    _of("Stripe key without a digit", "sk_live_" + chars(24, _LOWER + _UPPER)),
+    _of("GitLab token without a digit", "glpat-" + chars(20, _LOWER + _UPPER)),
+    _of("Flutterwave key", f"FLWSECK_TEST-{hexadecimal(12)}", "pay with {}"),
+    _of("Duffel token", "duffel_live_" + chars(43, _LOWER_36)),
+    _of("Frame.io token", "fio-u-" + chars(64, _LOWER_36)),
+    _of("SettleMint token", "sm_pat_" + chars(16)),
+    _of("Sourcegraph token", f"sgp_{hexadecimal(16)}_{hexadecimal(40)}"),
+    _of("42 client secret", "s-s4t2ud-" + hexadecimal(64)),
+    _of("Lob publishable key", "live_pub_" + hexadecimal(31)),
+    _of("token of digits", "9277244079266849", "asana_access_token = {}"),
+)
+
+SAMPLES = (*SEEN, *HELD_OUT, *MISSED)

@@ -73,6 +73,12 @@ def test_a_secret_goes_and_its_name_stays(text, redacted):
         f'if "{BEGIN}" in text:',
         "eyJhbGciOiJIUzI1NiJ9 alone is a header",
         "commit 16C7e42F292c6912E7710c838347Ae178B4a0000",
+        "tiktoken:o200k_base and tiktoken: cl100k_base",
+        "token: 128000, total_tokens=1234567",
+        "see s.calculate_the_total_of_2024 and dp.plot_of_the_year_2024",
+        "in v1.0-beta-of-the-second-release-of-2024",
+        "hf_hub_download_of_files_in_a_folder and sk_live_in_the_name_of_a_function",
+        "self.items.append_all_of_the_2024_orders_at_once",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text):

@@ -49,14 +49,13 @@ def test_personal_data_passes_by_the_name_of_its_kind_and_secrets_never_do():
         ("zip", "94105", "address"),
     ],
 )
-def test_fields_of_names_and_addresses_pass_until_they_are_denied(field, value, kind):
+def test_fields_of_names_and_addresses_go_until_they_are_allowed(field, value, kind):
     text = json.dumps({field: value, "n": 1})
-    assert Redactor().value({field: value}) == {field: value}
-    assert Redactor().text(text) == text
-    denied = Redactor(allow=())
-    assert denied.value({field: value}) == {field: REDACTED}
-    assert json.loads(denied.text(text)) == {field: REDACTED, "n": 1}
-    assert Redactor(allow=[kind]).value({field: value}) == {field: value}
+    assert Redactor().value({field: value}) == {field: REDACTED}
+    assert json.loads(Redactor().text(text)) == {field: REDACTED, "n": 1}
+    allowing = Redactor(allow=[kind])
+    assert allowing.value({field: value}) == {field: value}
+    assert allowing.text(text) == text
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from compact_otel.core.facts.units import (
     Section,
     Subject,
     Unit,
+    joined_lines,
     label_of,
     lines_of,
     one_line,
@@ -208,7 +209,7 @@ def _users_lines(note: Iterable[_NoteLine]) -> Iterator[Line]:
 def _parts(said: Said) -> list[str]:
     """Return the sentences of a message; a user's are word for word."""
     if said.who == "user":
-        lines = (one for line in said.text.splitlines() if (one := one_line(line)))
+        lines = (one for line in joined_lines(said.text) if (one := one_line(line)))
         return [part for line in lines for part in word_for_word(line)]
     text = said.text
     if said.who == "assistant":

@@ -23,6 +23,8 @@ _LONGEST_WORD = 120
 _SENTENCE_END = re.compile(
     r"[.!?\u3002\uff01\uff1f](?:(?<=[\u3002\uff01\uff1f])|(?<=[^\d\s].)\s+(?=[^a-z\s]))"
 )
+_NAMELESS = re.compile(r"\s*[\"']?(?:value|default)[\"']?\s*[:=]\s*\S.{0,200}")
+_NAMING = re.compile(r"(?i)\b(?:name|key|variable|field|header|param)\b")
 _CLAUSE_MARKS = (",", ";", "|")
 _LINE_NUMBER = re.compile(r"\s*\d+(?:\t|\s*[|\u2192]\s?|:\s)")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
@@ -94,10 +96,24 @@ def label_of(text: str) -> str:
     return one_line(text).replace(": ", " ").replace("; ", ", ")
 
 
+def joined_lines(text: str) -> list[str]:
+    """Return the lines of a text, a `value: ...` behind the line that says whose value it is.
+
+    Alone it says nothing to a reader, and to redaction not that it may be a secret.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        if found and _NAMELESS.fullmatch(line) and _NAMING.search(found[-1]):
+            found[-1] += f" {line.strip()}"
+        else:
+            found.append(line)
+    return found
+
+
 def lines_of(text: str) -> list[str]:
     """Return the lines that say something, without line numbers, none longer than a unit."""
     found: list[str] = []
-    for raw in text.splitlines():
+    for raw in joined_lines(text):
         number = _LINE_NUMBER.match(raw)
         line = raw if number is None else raw[number.end() :]
         if not _SAYS_SOMETHING.search(line):
