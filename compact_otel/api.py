@@ -22,16 +22,16 @@ def instrument(**options: Any) -> CompactManager:
 
     Args:
         **options: Fields of `CompactConfig` and `CompactPolicy` (`trigger_pct=0.8`), on top of the
-            environment; or `config`; or `manager`; and the parts of a `CompactManager`
-            (`estimator`, `summarizer`, `storage`, `exporters`, `tracer_provider`,
-            `meter_provider`, `logger_provider`).
+            environment and the file; or `config`, made by hand or the path of a file; or
+            `manager`; and the parts of a `CompactManager` (`estimator`, `summarizer`, `storage`,
+            `exporters`, `tracer_provider`, `meter_provider`, `logger_provider`).
 
     Returns:
         The manager that the calls go to. Called a second time without `uninstrument()`, the first
         one, unchanged.
 
     Raises:
-        ConfigError: If an option or an environment variable is unknown or impossible.
+        ConfigError: If an option, or what file or environment say, is unknown or impossible.
     """
     from compact_otel.switch import active_manager, described_manager, switch_on
 

@@ -20,8 +20,19 @@ _A_FILE = click.Path(readable=False, allow_dash=True)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="compactctl")
-def main() -> None:
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Read settings from this file.  [default: COMPACT_CONFIG, then compact.yaml, compact.yml "
+    "or compact.json in this folder]",
+)
+@click.pass_context
+def main(context: click.Context, /, *, config: str | None) -> None:
     """Agents that outlive their context window, and traces that show how."""
+    if config is not None:
+        from compact_otel.config_command import read_from
+
+        context.with_resource(read_from(config))
 
 
 @main.command(short_help="See an agent die of its context window, and survive it.")
@@ -184,6 +195,81 @@ def tokens(
     from compact_otel.tokens.command import tokens as count
 
     count(file, model=model, window=window, session=session, preview=preview, as_json=as_json)
+
+
+@main.command("validate-config", short_help="Can this file be used, and if not, why?")
+@click.argument("file", metavar="[FILE]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print what is wrong as one JSON object.")
+@click.pass_context
+def validate_config(context: click.Context, /, *, file: str | None, as_json: bool) -> None:
+    """Check a file with settings: names, types, bounds, and the rules between them.
+
+    With FILE that file is looked at by itself. Without, it is what an agent would get that starts
+    here: the file that COMPACT_CONFIG names, or else compact.yaml, compact.yml or compact.json in
+    this folder, if there is one, with the COMPACT_ environment above it. All that is wrong is told
+    together, with file and line.
+
+    \b
+    Examples:
+      compactctl validate-config compact.yaml
+      compactctl validate-config
+
+    \b
+    Keys of the JSON object:
+      file       path of the file that was looked at, or null
+      valid      whether it can be used
+      problems   what is wrong, as text
+
+    The exit code is 0 if it can be used, 1 if not, and 2 if there is no such file.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.config_command import validate
+
+    context.exit(0 if validate(file, as_json=as_json) else 1)
+
+
+@main.group(short_help="See what is set, and where.")
+def config() -> None:
+    """See the settings in force, and what a file with settings may hold.
+
+    An argument in the program wins over the environment, that over the file, that over the default,
+    field by field.
+    """
+
+
+@config.command("show", short_help="Each setting with its value, and from where it comes.")
+@click.option("--json", "as_json", is_flag=True, help="Print all settings as one JSON object.")
+def config_show(*, as_json: bool) -> None:
+    """Print each setting with its value in force here, and from where that comes.
+
+    Origins are default, the name of an environment variable, or file and line. Secrets are never
+    shown, wherever they stand.
+
+    \b
+    Keys of the JSON object:
+      file       path of the file that is read, or null
+      settings   of each: setting, value, from, variable (its name in the environment, or null)
+
+    The exit code is 0, or 2 if the file or the COMPACT_ environment cannot be used.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.config_command import show as show_config
+
+    show_config(as_json=as_json)
+
+
+@config.command("schema", short_help="The JSON schema of a file, for editors.")
+def config_schema() -> None:
+    """Print the JSON schema (draft 2020-12) of a file with settings, for editors.
+
+    \b
+    Example:
+      compactctl config schema > compact.schema.json
+      # yaml-language-server: $schema=compact.schema.json    (first line of compact.yaml)
+
+    The exit code is 0.
+    """  # noqa: D301 - click wants its \b as one character
+    from compact_otel.config_command import schema
+
+    schema()
 
 
 _in_archive = click.option(

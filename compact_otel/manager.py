@@ -48,7 +48,7 @@ class CompactManager:
     the same objects, at most one summary among them.
 
     Args:
-        config: Settings; None reads the environment.
+        config: Settings; None reads file and environment.
         estimator: Counts tokens; None for tiktoken.
         summarizer: Writes summaries; None for what `config.summarizer` says: a model, if one is
             named. The extractive one, which needs none, is asked where there is no other, or it
@@ -61,7 +61,7 @@ class CompactManager:
             there unless `config.telemetry.events` says so.
 
     Raises:
-        ConfigError: If the environment holds an impossible value, or a part lacks a method.
+        ConfigError: If file or environment hold an impossible value, or a part lacks a method.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -94,12 +95,14 @@ def described_manager(options: dict[str, Any]) -> CompactManager:
         if not isinstance(given, CompactManager):
             raise ConfigError(f"need a CompactManager in `manager`, got {type(given).__name__}")
         return given
-    if config is None:
-        config = CompactConfig.load(**options)
+    if config is None or isinstance(config, str | PathLike):
+        config = CompactConfig.load(config=config, **options)
     elif isinstance(config, CompactConfig):
         config = replace_fields(config, **options)
     else:
-        raise ConfigError(f"need a CompactConfig in `config`, got {type(config).__name__}")
+        raise ConfigError(
+            f"need a CompactConfig, or the path of a file, in `config`, got {type(config).__name__}"
+        )
     return CompactManager(config, **parts)
 
 

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -19,7 +19,7 @@ from compact_otel.adapters.records import Stored
 from compact_otel.adapters.s3 import S3Storage
 from compact_otel.config import CompactConfig
 from compact_otel.core.errors import ConfigError
-from compact_otel.engine.parts import gate_of, storage_of
+from compact_otel.engine.parts import storage_of
 from compact_otel.printable import printable
 
 _NEAREST = 3
@@ -77,7 +77,9 @@ def settings(path: Path | None) -> CompactConfig:
     Raises:
         UsageError: If the environment holds an impossible value.
     """
-    chosen = {} if path is None else {"storage": {"adapter": "fs", "path": str(path)}}
+    chosen: dict[str, Any] = {}
+    if path is not None:
+        chosen = {"storage": {"adapter": "fs", "path": str(path)}}
     try:
         return CompactConfig.load(**chosen)
     except ConfigError as error:
@@ -85,7 +87,7 @@ def settings(path: Path | None) -> CompactConfig:
 
 
 def _unusable(error: ConfigError) -> click.UsageError:
-    return click.UsageError(f"the environment cannot be used: {error}")
+    return click.UsageError(f"the settings cannot be used: {error}")
 
 
 def opened(path: Path | None) -> Archive:
@@ -101,7 +103,7 @@ def opened(path: Path | None) -> Archive:
             "to read. --path DIR reads one of files."
         )
     try:
-        storage = storage_of(config, gate_of(config))
+        storage = storage_of(config, config.redaction.gate())
     except ConfigError as error:
         raise _unusable(error) from error
     if isinstance(storage, FileStorage):

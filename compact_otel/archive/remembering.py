@@ -17,7 +17,6 @@ from compact_otel.archive.figures import console, counted, table, told
 from compact_otel.archive.opening import Archive, named, opened, settings
 from compact_otel.core.errors import StorageError
 from compact_otel.core.types import Checkpoint, SessionStatus
-from compact_otel.engine.parts import gate_of
 from compact_otel.printable import printable, printable_lines
 
 
@@ -35,7 +34,7 @@ def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
         found = SessionStatus.of(session_id, latest)
         stored = {} if latest is None else _stored(archive, session_id, records, latest)
         waiting = bool(checkpoints) and checkpoints[-1].ahead is not None
-    gate = gate_of(settings(path))
+    gate = settings(path).redaction.gate()
     if found.summary is not None:  # checkpoints hold it as the model gets it
         found = replace(found, summary=str(gate.value(found.summary)))
     figures = {

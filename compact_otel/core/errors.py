@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from compact_otel.core.fields import Problem
     from compact_otel.core.types import ArchiveReceipt, Usage
 
 
@@ -27,7 +28,15 @@ class CompactError(Exception):
 
 
 class ConfigError(CompactError, ValueError):
-    """A setting is unknown or impossible."""
+    """A setting is unknown or impossible.
+
+    Attributes:
+        problems: What is wrong, one thing each; empty where the message says all.
+    """
+
+    def __init__(self, message: str, *, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class InsufficientBudget(CompactError, ValueError):  # noqa: N818 - the name is given

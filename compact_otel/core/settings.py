@@ -6,27 +6,14 @@ check what it is told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal
 
-from compact_otel.core.errors import ConfigError
+from compact_otel.core.fields import Problem, check, need
 
 Strategy = Literal["task_state", "brief", "decision_log", "code_delta"]
 Clearing = Literal["superseded", "stale", "off"]
 SummaryRole = Literal["assistant", "user"]
-
-
-def _need(condition: bool, rule: str, got: object) -> None:  # noqa: FBT001 - reads as a sentence
-    if not condition:
-        raise ConfigError(f"need {rule}, got {got!r}")
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,62 +54,34 @@ class CompactPolicy:
         ConfigError: If a value is impossible; it names the field, the rule and the value.
     """
 
-    trigger_pct: float = 0.85
-    target_pct: float = 0.5
-    soft_trigger_pct: float = 0.7
-    min_saving_pct: float = 0.1
-    max_break_even_calls: int = 0
-    hard_cap_buffer: int = 1500
-    keep_recent_turns: int = 6
-    keep_tool_io_pairs: int = 4
+    trigger_pct: float = field(default=0.85, metadata={"gt": 0, "le": 1})
+    target_pct: float = field(default=0.5, metadata={"gt": 0, "le": 1})
+    soft_trigger_pct: float = field(default=0.7, metadata={"ge": 0, "le": 1})
+    min_saving_pct: float = field(default=0.1, metadata={"ge": 0, "lt": 1})
+    max_break_even_calls: int = field(default=0, metadata={"ge": 0})
+    hard_cap_buffer: int = field(default=1500, metadata={"ge": 0})
+    keep_recent_turns: int = field(default=6, metadata={"ge": 1})
+    keep_tool_io_pairs: int = field(default=4, metadata={"ge": 1})
     clear_tool_outputs: Clearing = "superseded"
-    keep_user_tokens: int = 20_000
-    roles_never_prune: tuple[str, ...] = ("system", "developer")
-    protected_flag: str = "protected"
+    keep_user_tokens: int = field(default=20_000, metadata={"ge": 0})
+    roles_never_prune: tuple[str, ...] = field(
+        default=("system", "developer"), metadata={"what": "role names"}
+    )
+    protected_flag: str = field(
+        default="protected", metadata={"what": "the name of a key", "check": bool}
+    )
     strategy: Strategy = "task_state"
-    summary_max_tokens: int = 4000
+    summary_max_tokens: int = field(default=4000, metadata={"ge": 64})
     summary_role: SummaryRole = "assistant"
 
     def __post_init__(self) -> None:
         """Check every field; a policy that exists can be carried out."""
-        for name in ("trigger_pct", "target_pct"):
-            value = getattr(self, name)
-            _need(_is_number(value) and 0 < value <= 1, f"0 < `policy.{name}` <= 1", value)
-        _need(
+        check(self, ("policy",))
+        need(
             self.target_pct < self.trigger_pct,
-            "`policy.target_pct` < `policy.trigger_pct` (or every turn would compact again)",
-            (self.target_pct, self.trigger_pct),
+            Problem(
+                (("policy", "target_pct"), ("policy", "trigger_pct")),
+                "must be < policy.trigger_pct (or every turn would compact again)",
+                (self.target_pct, self.trigger_pct),
+            ),
         )
-        soft = self.soft_trigger_pct
-        _need(_is_number(soft) and 0 <= soft <= 1, "0 <= `policy.soft_trigger_pct` <= 1", soft)
-        saving = self.min_saving_pct
-        _need(_is_number(saving) and 0 <= saving < 1, "0 <= `policy.min_saving_pct` < 1", saving)
-        for name, least in (
-            ("max_break_even_calls", 0),
-            ("hard_cap_buffer", 0),
-            ("keep_recent_turns", 1),
-            ("keep_tool_io_pairs", 1),
-            ("keep_user_tokens", 0),
-            ("summary_max_tokens", 64),
-        ):
-            value = getattr(self, name)
-            _need(_is_int(value) and value >= least, f"a whole `policy.{name}` >= {least}", value)
-        roles = self.roles_never_prune
-        _need(
-            isinstance(roles, list | tuple) and all(isinstance(role, str) for role in roles),
-            "a list of role names in `policy.roles_never_prune`",
-            roles,
-        )
-        object.__setattr__(self, "roles_never_prune", tuple(roles))
-        _need(
-            isinstance(self.protected_flag, str) and bool(self.protected_flag),
-            "a key name in `policy.protected_flag`",
-            self.protected_flag,
-        )
-        for name, kind in (
-            ("strategy", Strategy),
-            ("summary_role", SummaryRole),
-            ("clear_tool_outputs", Clearing),
-        ):
-            value, valid = getattr(self, name), get_args(kind)
-            _need(value in valid, f"`policy.{name}` to be one of {', '.join(valid)}", value)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from compact_otel.adapters.s3 import S3Storage
 from compact_otel.config import CompactConfig
+from compact_otel.config.finding import file_in_force
 from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.doctor.finding import Finding, Surroundings, warnings_of
-from compact_otel.engine.parts import gate_of, storage_of
+from compact_otel.engine.parts import storage_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
+from compact_otel.printable import printable
 from compact_otel.switch import OLDEST_SDK
 from compact_otel.version import __version__
 
@@ -53,11 +55,11 @@ def _numbers(version: str) -> list[int]:
 
 
 def settings(around: Surroundings) -> Iterator[Finding]:
-    """Look at the COMPACT_ variables, and at what they have in common."""
+    """Look at the file, at the COMPACT_ variables, and at what they have in common."""
     given = sorted(name for name in around.environment if name.startswith("COMPACT_"))
     with warnings_of("compact_otel") as said:
         try:
-            config = CompactConfig.load()
+            config, file = CompactConfig.load(), file_in_force()
         except ConfigError as error:
             remedy = "Correct or unset it. Until then `instrument()` raises this error."
             yield Finding("settings", "problem", str(error), remedy)
@@ -66,13 +68,14 @@ def settings(around: Surroundings) -> Iterator[Finding]:
         remedy = "Correct it, or unset it: as it is it changes nothing."
         yield Finding("settings", "problem", warning, remedy)
     if not said:
+        given = [*([printable(file)] if file else []), *given]
         listed = f"{', '.join(given)} make sense" if given else "all settings are as they come"
         yield Finding("settings", "ok", listed)
     if config.mode == "off":
-        remedy = "Unset COMPACT_MODE to let compact_otel work."
-        yield Finding("settings", "note", "COMPACT_MODE is off: nothing is done or told", remedy)
+        remedy = "Take it out (COMPACT_MODE) to let compact_otel work."
+        yield Finding("settings", "note", "`mode` is off: nothing is done or told", remedy)
     elif config.mode == "observe":
-        text = "COMPACT_MODE is observe: it is told what would be done, and nothing is"
+        text = "`mode` is observe: it is told what would be done, and nothing is"
         yield Finding("settings", "note", text)
 
 
@@ -100,7 +103,7 @@ def archive(_: Surroundings) -> Iterator[Finding]:
         return
     adapter = config.storage.adapter
     if adapter == "none":
-        text = "COMPACT_STORAGE_ADAPTER is none: what is compacted away cannot be read again"
+        text = "`storage.adapter` is none: what is compacted away cannot be read again"
         yield Finding("archive", "note", text)
         return
     if adapter == "memory":
@@ -108,7 +111,7 @@ def archive(_: Surroundings) -> Iterator[Finding]:
         yield Finding("archive", "note", text)
         return
     try:
-        storage = storage_of(config, gate_of(config))
+        storage = storage_of(config, config.redaction.gate())
     except ConfigError as error:
         yield Finding("archive", "problem", str(error), _RAISED)
         return

@@ -60,10 +60,13 @@ def destinations(around: Surroundings) -> Iterator[Finding]:
         text = "OTEL_SDK_DISABLED is true: calls are compacted, and nothing is told"
         yield Finding("exporters", "note", text)
         return
+    joined = (_said() or TelemetryConfig()).exporter == "otlp"
     asked: dict[tuple[str, str, bool], list[str]] = {}
     for signal in _SIGNALS:
         variable = f"OTEL_{signal.upper()}_EXPORTER"
         said = around.words(variable)
+        if signal == "traces" and joined and "otlp" not in said:
+            said = (*said, "otlp")
         names = said or _usual()
         for name in names:
             if name == "otlp":
@@ -78,7 +81,7 @@ def destinations(around: Surroundings) -> Iterator[Finding]:
                 "exporters",
                 "note",
                 f"{variable} is not set: without a tracer provider of your own nobody sees a span",
-                "Set it to otlp, console or ariadne, or COMPACT_EXPORTER to console.",
+                "Set it to otlp, console or ariadne, or COMPACT_EXPORTER to one of these.",
             )
     for (protocol, endpoint, wanted), signals in asked.items():
         yield from _reached(around, protocol, endpoint, signals, wanted=wanted)
@@ -165,15 +168,16 @@ def _said() -> TelemetryConfig | None:
 def viewer(around: Surroundings) -> Iterator[Finding]:
     """Look whether the Ariadne viewer is there, if it is to be."""
     asked = "ariadne" in around.words("OTEL_TRACES_EXPORTER")
-    joined = around.environment.get("COMPACT_EXPORTER", "").strip() == "ariadne"
+    joined = (_said() or TelemetryConfig()).exporter == "ariadne"
     if not (asked or joined):
         return
     if asked and joined:
         yield Finding(
             "ariadne",
             "problem",
-            "both OTEL_TRACES_EXPORTER and COMPACT_EXPORTER name ariadne: each span is sent twice",
-            "Unset one of them; COMPACT_EXPORTER has the shorter delay.",
+            "both OTEL_TRACES_EXPORTER and `telemetry.exporter` (COMPACT_EXPORTER) name ariadne: "
+            "each span is sent twice",
+            "Take one of them out; COMPACT_EXPORTER has the shorter delay.",
         )
     from compact_otel.exporters.ariadne import AriadneSpanExporter
 
@@ -185,7 +189,7 @@ def viewer(around: Surroundings) -> Iterator[Finding]:
         text = f"the viewer answers at {exporter.endpoint}; it shows what comes while it is open"
         yield Finding("ariadne", "ok", text)
     else:
-        remedy = "Start it, or set COMPACT_ARIADNE_ENDPOINT. Until then spans are dropped."
+        remedy = "Start it, or set COMPACT_ARIADNE_URL. Until then spans are dropped."
         text = f"no viewer answers at {exporter.endpoint}"
         yield Finding("ariadne", "problem", text, remedy)
 

@@ -15,7 +15,7 @@ from compact_otel.config import CompactConfig, SummarizerConfig
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
-from compact_otel.redaction import Gate, Unredacted
+from compact_otel.redaction import Gate
 
 if TYPE_CHECKING:
     from compact_otel.estimators.rough import RoughEstimator
@@ -48,7 +48,7 @@ class Parts:
         tracer_provider: TracerProvider | None = None,
         gate: Gate | None = None,
     ) -> None:
-        self.gate = gate_of(config) if gate is None else gate
+        self.gate = config.redaction.gate() if gate is None else gate
         self.has_own_estimator = estimator is None or is_own(estimator)
         self.estimator = _default_estimator() if estimator is None else estimator
         self.rough = _rough_estimator() if estimator is None else None
@@ -141,11 +141,6 @@ def _summarizers(first: Sequence[Summarizer]) -> tuple[Summarizer, ...]:
     from compact_otel.summarizers.extractive import ExtractiveSummarizer
 
     return (*first, ExtractiveSummarizer())
-
-
-def gate_of(config: CompactConfig) -> Gate:
-    """Return what everything passes that leaves the process, as the configuration says."""
-    return config.redaction.redactor() if config.redaction.enabled else Unredacted()
 
 
 def storage_of(config: CompactConfig, gate: Gate) -> StorageAdapter | None:

@@ -18,7 +18,7 @@ from compact_otel.core import events, frame
 from compact_otel.core.protocols import ReadableArchive, StorageAdapter
 from compact_otel.core.types import CallContext, SessionStatus, Usage
 from compact_otel.engine.known import Known
-from compact_otel.engine.parts import Parts, gate_of
+from compact_otel.engine.parts import Parts
 from compact_otel.engine.performing import Shared
 from compact_otel.engine.preparations import Preparations
 from compact_otel.engine.reading import Reading
@@ -41,20 +41,23 @@ _NEAR = 0.5
 """Share of the input limit from which an empty answer is taken for an overflow."""
 
 
-def _live_path(provider: TracerProvider | None, joined: Any) -> Callable[[Any], None] | None:
+def _live_path(
+    provider: TracerProvider | None, joined: Any, *, wanted: bool | None
+) -> Callable[[Any], None] | None:
     """Return what shows decisions in the viewer at once, if the viewer is to be there.
 
     Args:
         provider: Whose spans they are; `OTEL_TRACES_EXPORTER` is about those of the global one.
         joined: The exporter that was made for it here, None without one.
+        wanted: What `telemetry.ariadne_live` says.
     """
     is_global = provider is None or provider is get_tracer_provider()
     named = is_global and "ariadne" in os.environ.get("OTEL_TRACES_EXPORTER", "")
-    if joined is None and not named and "COMPACT_ARIADNE_LIVE" not in os.environ:
+    if joined is None and not named and wanted is None:
         return None  # nobody would read what is loaded
     from compact_otel.exporters.ariadne.live import live_path
 
-    return live_path(os.environ, joined)
+    return live_path(os.environ, joined, wanted=wanted)
 
 
 def _warnings(config: CompactConfig) -> Iterator[events.Event]:
@@ -86,12 +89,17 @@ class Service:
         logger_provider: LoggerProvider | None,
         **parts: Any,
     ) -> None:
-        gate = gate_of(config)
+        gate = config.redaction.gate()
         viewer = None
-        if config.telemetry.exporter == "ariadne" and parts.get("exporters") is None:
+        named = config.telemetry.exporter if parts.get("exporters") is None else "none"
+        if named == "ariadne":
             from compact_otel.exporters.ariadne.joining import with_viewer
 
-            tracer_provider, viewer = with_viewer(tracer_provider, gate)
+            tracer_provider, viewer = with_viewer(tracer_provider, gate, config.telemetry)
+        elif named == "otlp":
+            from compact_otel.exporters.otlp import with_otlp
+
+            tracer_provider = with_otlp(tracer_provider)
         self.tracer_provider = tracer_provider
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider, gate=gate)
         self._config = config
@@ -103,7 +111,7 @@ class Service:
             config.telemetry.events,
             logger_provider,
             spans=config.telemetry.spans,
-            live=_live_path(tracer_provider, viewer),
+            live=_live_path(tracer_provider, viewer, wanted=config.telemetry.ariadne_live),
             gate=gate,
         )
         meters = Meters(patience, meter_provider)

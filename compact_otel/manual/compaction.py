@@ -24,7 +24,7 @@ from compact_otel.core.grounds import grounds
 from compact_otel.core.settings import CompactPolicy, Strategy
 from compact_otel.core.types import CompactResult, Item
 from compact_otel.core.types import Outcome as Ending
-from compact_otel.engine.parts import gate_of, storage_of
+from compact_otel.engine.parts import storage_of
 from compact_otel.manager import CompactManager
 from compact_otel.manual.recording import Anew, Events
 from compact_otel.manual.target import aimed_for, aiming
@@ -234,7 +234,7 @@ def _carried_out(
         config, policy=policy, max_context_tokens=limit, model=call.model, models={}, agents={}
     )
     is_kept = session_id is not None and keeps(settled)
-    kept = storage_of(settled, gate_of(settled)) if is_kept else None
+    kept = storage_of(settled, settled.redaction.gate()) if is_kept else None
     storage = Anew(kept or MemoryStorage())
     silent: dict[str, Any] = {
         "summarizer": ExtractiveSummarizer(),

@@ -17,7 +17,6 @@ from compact_otel.archive.figures import counted, size, told
 from compact_otel.archive.opening import Archive, named, opened, settings
 from compact_otel.config import CompactConfig, replace_fields
 from compact_otel.core.errors import ConfigError
-from compact_otel.engine.parts import gate_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.output import STDOUT, written
 from compact_otel.printable import printable
@@ -62,7 +61,9 @@ def report(
                 session=session,
                 path=path,
             )
-            made = gather(found, estimator, gate_of(config), redacted=config.redaction.enabled)
+            made = gather(
+                found, estimator, config.redaction.gate(), redacted=config.redaction.enabled
+            )
         except RuntimeError as error:  # the vocabulary in the installed package is damaged
             raise click.ClickException(str(error)) from error
     text = json.dumps(made.as_dict(), indent=2) if as_json else page(made)

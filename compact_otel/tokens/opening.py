@@ -109,7 +109,7 @@ def configured(window: int | None) -> CompactConfig:
     try:
         config = CompactConfig.load()
     except ConfigError as error:
-        raise click.UsageError(f"the environment cannot be used: {error}") from error
+        raise click.UsageError(f"the settings cannot be used: {error}") from error
     if window is None:
         return config
     try:

@@ -244,7 +244,7 @@ def manager(provider: TracerProvider, seconds: float, endpoint: str | None) -> C
     if endpoint is None:
         provider.add_span_processor(BatchSpanProcessor(Nobody(), schedule_delay_millis=100))
     else:
-        os.environ["COMPACT_ARIADNE_ENDPOINT"] = endpoint
+        os.environ["COMPACT_ARIADNE_URL"] = endpoint
     config = CompactConfig.load(
         max_context_tokens=8_000,
         soft_trigger_pct=0,

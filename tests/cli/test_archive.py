@@ -186,7 +186,7 @@ def test_what_cannot_be_done_is_told_with_the_way_out(user_123, slip):
 SURROUNDINGS = {
     "memory": ({"COMPACT_STORAGE_ADAPTER": "memory"}, 2, ["is memory", "own process", "--path"]),
     "none": ({"COMPACT_STORAGE_ADAPTER": "none"}, 2, ["is none", "keeps nothing", "--path"]),
-    "no bucket": ({"COMPACT_STORAGE_ADAPTER": "s3"}, 2, ["`storage.bucket`"]),
+    "no bucket": ({"COMPACT_STORAGE_ADAPTER": "s3"}, 2, ["storage.bucket must be"]),
     "no archive yet": ({"COMPACT_STORAGE_PATH": "later"}, 1, ["later", "COMPACT_STORAGE_PATH"]),
     "impossible settings": ({"COMPACT_TRIGGER_PCT": "7"}, 2, ["cannot be used", "trigger_pct"]),
 }

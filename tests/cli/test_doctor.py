@@ -70,7 +70,7 @@ def test_where_all_is_well_nothing_stands_in_the_way(doctor, tmp_path):
 SLIPS = {
     "a misspelt setting": (
         {"COMPACT_TRIGER_PCT": "0.5"},
-        ("`COMPACT_TRIGER_PCT` is not a setting", "did you mean `COMPACT_TRIGGER_PCT`"),
+        ("COMPACT_TRIGER_PCT is not a setting", "did you mean COMPACT_TRIGGER_PCT"),
     ),
     "an impossible value": (
         {"COMPACT_TRIGGER_PCT": "85"},
@@ -106,11 +106,17 @@ SLIPS = {
     ),
     "misspelt events": (
         {"COMPACT_EVENTS": "logs"},
-        ("COMPACT_EVENTS", "span, log, both", "'logs'", "counts as span", "Correct it, or unset"),
+        (
+            "COMPACT_EVENTS",
+            "span, log, both",
+            "'logs'",
+            "counts as not set",
+            "Correct it, or unset",
+        ),
     ),
     "misspelt spans": (
         {"COMPACT_SPANS": "trigger"},
-        ("COMPACT_SPANS", "always, triggered", "'trigger'", "counts as always"),
+        ("COMPACT_SPANS", "always, triggered", "'trigger'", "counts as not set"),
     ),
     "the content gate of earlier days": (
         {GATE: "true"},
@@ -207,18 +213,40 @@ def test_it_knocks_at_the_collector(doctor, somebody, nobody):
     assert any("sends it there by itself" in text for text in found["note"])
 
 
+def test_it_knocks_where_the_setting_sends_spans(doctor, somebody, nobody):
+    code, found = doctor(COMPACT_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=somebody)
+    assert code == 0
+    assert any("traces by OTLP over grpc" in text for text in found["ok"])
+    code, found = doctor(COMPACT_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=nobody)
+    assert code == 1
+    assert any("nobody listens there" in text for text in found["problem"])
+
+
+def test_it_reads_the_file_of_the_folder(doctor, tmp_path):
+    file = tmp_path / "compact.yaml"
+    file.write_text("mode: observe\n")
+    code, found = doctor()
+    assert (code, found["problem"]) == (0, [])
+    assert any("compact.yaml make sense" in text for text in found["ok"])
+    assert any("`mode` is observe" in text for text in found["note"])
+    file.write_text("mode: of\n")
+    code, found = doctor()
+    assert code == 1
+    assert any("got 'of' (compact.yaml:1)" in text for text in found["problem"])
+
+
 def test_it_asks_the_viewer_how_it_is(doctor, nobody):
     with AriadneServer() as viewer:
-        code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_ENDPOINT=viewer.endpoint)
+        code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_URL=viewer.endpoint)
         assert code == 0
         assert any("the viewer answers" in text for text in found["ok"])
         code, found = doctor(
             COMPACT_EXPORTER="ariadne",
             OTEL_TRACES_EXPORTER="ariadne",
-            COMPACT_ARIADNE_ENDPOINT=viewer.endpoint,
+            COMPACT_ARIADNE_URL=viewer.endpoint,
         )
         assert any("each span is sent twice" in text for text in found["problem"])
-    code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_ENDPOINT=nobody)
+    code, found = doctor(COMPACT_EXPORTER="ariadne", COMPACT_ARIADNE_URL=nobody)
     assert code == 1
     assert any("no viewer answers" in text for text in found["problem"])
 
@@ -287,6 +315,6 @@ def test_on_a_terminal_what_to_do_stands_below_each_problem(tmp_path):
     )
     assert done.returncode == 1, done.stderr
     shown = " ".join(done.stdout.split())
-    assert "problem settings need `mode` to be one of compact, observe, off, got 'of'" in shown
+    assert "problem settings mode must be one of compact, observe, off, got 'of'" in shown
     assert shown.endswith("1 problem; what to do stands below each.")
     assert done.stderr == ""

@@ -181,4 +181,4 @@ def test_a_named_archive_is_read_whatever_the_environment_says_of_another(run, f
     told = run("user_123", *path, command="status", **elsewhere)
     assert json.loads(told.stdout)["version"] == 1
     broken = run("user_123", "--json", code=2, COMPACT_TRIGGER_PCT="seven")
-    assert "the environment cannot be used" in broken.output
+    assert "the settings cannot be used" in broken.output

@@ -137,11 +137,11 @@ def test_a_plain_call_of_a_known_model_needs_no_note(count):
     ("arguments", "environment", "expected"),
     [
         (["--window", "many"], {}, "'many' is not a valid integer"),
-        (["--window", "-5"], {}, "need a whole `max_context_tokens` > 0, got -5"),
+        (["--window", "-5"], {}, "max_context_tokens must be a whole number > 0, got -5"),
         (["--window", "0"], {}, "got 0"),
         (["--window", "1000"], {}, "lower the buffer for a window this small"),
         (["--modle", "x"], {}, "No such option"),
-        ([], {"COMPACT_TRIGGER_PCT": "high"}, "need a number in `COMPACT_TRIGGER_PCT`"),
+        ([], {"COMPACT_TRIGGER_PCT": "high"}, "policy.trigger_pct must be a number"),
     ],
 )
 def test_an_impossible_setting_names_its_value_and_a_way_out(

@@ -57,7 +57,7 @@ def observed(tmp_path_factory, jaeger):
             "-m",
             "tests.collector.agent",
             OTEL_TRACES_EXPORTER="otlp,ariadne",  # nobody listens there, which is counted as well
-            COMPACT_ARIADNE_ENDPOINT="http://127.0.0.1:9",
+            COMPACT_ARIADNE_URL="http://127.0.0.1:9",
         )
         wait_for("last trace", lambda: len(roots(collector)) == len(CASES) * ROUNDS)
         yield collector

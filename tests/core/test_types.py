@@ -89,30 +89,29 @@ def test_what_is_no_record_at_all_is_refused(data):
 
 
 PROBLEMS = {
-    "need 0 < `policy.trigger_pct` <= 1, got 0": {"trigger_pct": 0},
-    "need 0 < `policy.trigger_pct` <= 1, got 1.5": {"trigger_pct": 1.5},
-    "need 0 < `policy.trigger_pct` <= 1, got nan": {"trigger_pct": math.nan},
-    "need 0 < `policy.trigger_pct` <= 1, got True": {"trigger_pct": True},
-    "need 0 < `policy.trigger_pct` <= 1, got '0.8'": {"trigger_pct": "0.8"},
-    "need 0 < `policy.target_pct` <= 1, got -0.1": {"target_pct": -0.1},
-    "need `policy.target_pct` < `policy.trigger_pct` (or every turn would compact again), "
-    "got (0.9, 0.85)": {"target_pct": 0.9},
-    "need a whole `policy.hard_cap_buffer` >= 0, got -1": {"hard_cap_buffer": -1},
-    "need a whole `policy.hard_cap_buffer` >= 0, got 1.5": {"hard_cap_buffer": 1.5},
-    "need a whole `policy.keep_recent_turns` >= 1, got 0": {"keep_recent_turns": 0},
-    "need a whole `policy.keep_tool_io_pairs` >= 1, got None": {"keep_tool_io_pairs": None},
-    "need a whole `policy.summary_max_tokens` >= 64, got 63": {"summary_max_tokens": 63},
-    "need a list of role names in `policy.roles_never_prune`, got 'system'": {
-        "roles_never_prune": "system"
+    "policy.trigger_pct must be > 0 and <= 1, got 0": {"trigger_pct": 0},
+    "policy.trigger_pct must be > 0 and <= 1, got 1.5": {"trigger_pct": 1.5},
+    "policy.trigger_pct must be > 0 and <= 1, got nan": {"trigger_pct": math.nan},
+    "policy.trigger_pct must be a number > 0 and <= 1, got True": {"trigger_pct": True},
+    "policy.trigger_pct must be a number > 0 and <= 1, got '0.8': that is a text, write 0.8": {
+        "trigger_pct": "0.8"
     },
-    "need a list of role names in `policy.roles_never_prune`, got [1]": {"roles_never_prune": [1]},
-    "need a key name in `policy.protected_flag`, got ''": {"protected_flag": ""},
-    "need `policy.strategy` to be one of task_state, brief, decision_log, code_delta, got 'x'": {
+    "policy.target_pct must be > 0 and <= 1, got -0.1": {"target_pct": -0.1},
+    "policy.target_pct must be < policy.trigger_pct (or every turn would compact again), "
+    "got 0.9 and 0.85": {"target_pct": 0.9},
+    "policy.hard_cap_buffer must be a whole number >= 0, got -1": {"hard_cap_buffer": -1},
+    "policy.hard_cap_buffer must be a whole number >= 0, got 1.5": {"hard_cap_buffer": 1.5},
+    "policy.keep_recent_turns must be a whole number >= 1, got 0": {"keep_recent_turns": 0},
+    "policy.keep_tool_io_pairs must be a whole number >= 1, got None": {"keep_tool_io_pairs": None},
+    "policy.summary_max_tokens must be a whole number >= 64, got 63": {"summary_max_tokens": 63},
+    "policy.roles_never_prune must be a list of role names, got 'system': "
+    'that is a text, write ["system"]': {"roles_never_prune": "system"},
+    "policy.roles_never_prune must be a list of role names, got [1]": {"roles_never_prune": [1]},
+    "policy.protected_flag must be the name of a key, got ''": {"protected_flag": ""},
+    "policy.strategy must be one of task_state, brief, decision_log, code_delta, got 'x'": {
         "strategy": "x"
     },
-    "need `policy.summary_role` to be one of assistant, user, got 'system'": {
-        "summary_role": "system"
-    },
+    "policy.summary_role must be one of assistant, user, got 'system'": {"summary_role": "system"},
 }
 
 

@@ -266,13 +266,13 @@ def test_what_was_shut_down_sends_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"endpoint": "localhost:5175"}, "need an address such as .* in `endpoint`, got 'localho"),
-        ({"endpoint": "http://x:99999"}, "need an address such as"),
-        ({"timeout": 3}, "need 0 < `timeout` <= 2 seconds, got 3"),
-        ({"timeout": "soon"}, "need 0 < `timeout` <= 2 seconds, got 'soon'"),
-        ({"event_rows": "most"}, "need `event_rows` to be one of compact, all, none, got 'most'"),
-        ({"group": "trace"}, "need `group` to be one of agent, session, got 'trace'"),
-        ({"icon": "some"}, "need true or false in `icon`, got 'some'"),
+        ({"endpoint": "localhost:5175"}, "endpoint must be an address such as .*, got 'localho"),
+        ({"endpoint": "http://x:99999"}, "endpoint must be an address such as"),
+        ({"timeout": 3}, "timeout must be > 0 and <= 2, got 3"),
+        ({"timeout": "soon"}, "timeout must be a number > 0 and <= 2, got 'soon'"),
+        ({"event_rows": "most"}, "event_rows must be one of compact, all, none, got 'most'"),
+        ({"group": "trace"}, "group must be one of agent, session, got 'trace'"),
+        ({"icon": "some"}, "icon must be true or false, got 'some'"),
     ],
 )
 def test_an_impossible_setting_says_which_and_what_would_do(
@@ -281,6 +281,7 @@ def test_an_impossible_setting_says_which_and_what_would_do(
     with pytest.raises(ConfigError, match=message):
         AriadneSpanExporter(**arguments)
     ((name, value),) = arguments.items()
+    name = "url" if name == "endpoint" else name
     monkeypatch.setenv(f"COMPACT_ARIADNE_{name.upper()}", str(value))
     AriadneSpanExporter()  # made by OpenTelemetry, which would give up on all telemetry
     (told,) = [record.message for record in caplog.records]
@@ -292,12 +293,12 @@ def test_a_typo_in_the_environment_names_what_there_is(monkeypatch, caplog):
     monkeypatch.setenv("COMPACT_ARIADNE_ENDPIONT", "http://127.0.0.1:5175")
     AriadneSpanExporter()
     (told,) = [record.message for record in caplog.records]
-    assert "`COMPACT_ARIADNE_ENDPIONT` is not a setting; there are COMPACT_ARIADNE_ENDPOINT" in told
+    assert "COMPACT_ARIADNE_ENDPIONT is not a setting; there are COMPACT_ARIADNE_URL" in told
 
 
 def test_the_environment_is_read_and_arguments_win(monkeypatch):
     with AriadneServer() as server:
-        monkeypatch.setenv("COMPACT_ARIADNE_ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setenv("COMPACT_ARIADNE_URL", "http://127.0.0.1:9")
         monkeypatch.setenv("COMPACT_ARIADNE_EVENT_ROWS", "all")
         exporter = AriadneSpanExporter(server.endpoint)
         assert exporter.export(spans(1)) is SpanExportResult.SUCCESS
@@ -317,3 +318,37 @@ def test_content_is_shown_where_it_was_asked_for(monkeypatch):
         monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
         AriadneSpanExporter(server.endpoint).export(given)
         assert "canary" in str(server.rows)
+
+
+def test_what_opentelemetry_makes_reads_the_file_and_redacts_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mail = "erika@example.com"
+    seen = {"tool.arguments.note": f"{mail} saw a zebra"}
+    with AriadneServer() as server:
+        AriadneSpanExporter(server.endpoint).export(spans(1, seen))
+        assert mail not in str(server.rows)
+        assert "zebra" in str(server.rows)
+    with AriadneServer() as server:
+        (tmp_path / "compact.yaml").write_text(
+            f"telemetry: {{ariadne_url: '{server.endpoint}'}}\n"
+            "redaction: {allow: [email], patterns: [zebra]}\n"
+        )
+        AriadneSpanExporter().export(spans(1, seen))
+        assert mail in str(server.rows)
+        assert "zebra" not in str(server.rows)
+
+
+def test_a_file_that_is_wrong_is_told_and_leaves_what_is_right(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "compact.yaml").write_text(
+        "telemetry: {ariadne_url: nowhere}\nredaction: {allow: [email]}\npolicy: {trigger_pct: 7}\n"
+    )
+    exporter = AriadneSpanExporter()
+    assert exporter.endpoint == "http://127.0.0.1:5175"
+    (told,) = [record.message for record in caplog.records]
+    assert "telemetry.ariadne_url must be an address such as" in told
+    assert "(compact.yaml:1)" in told
+    assert "trigger_pct" not in told
+    (tmp_path / "compact.yaml").write_text("telemetry: [")
+    assert AriadneSpanExporter().endpoint == "http://127.0.0.1:5175"
+    assert "nothing of that file holds" in caplog.text

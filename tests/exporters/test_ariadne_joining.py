@@ -7,6 +7,7 @@ from agents import Agent, OpenAIResponsesModel, Runner, SQLiteSession
 from opentelemetry.sdk.trace import TracerProvider
 
 import compact_otel
+from compact_otel.exporters import providers
 from compact_otel.exporters.ariadne import joining
 from compact_otel.testing import LocalOpenAI, Script, Step
 from tests.exporters.ariadne_server import AriadneServer
@@ -17,9 +18,9 @@ SOON_S = 2.5
 
 @pytest.fixture
 def viewer(monkeypatch):
-    monkeypatch.setattr(joining, "_own", None)
+    monkeypatch.setattr(providers, "_own", None)
     with AriadneServer() as server:
-        monkeypatch.setenv("COMPACT_ARIADNE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("COMPACT_ARIADNE_URL", server.endpoint)
         yield server
         compact_otel.uninstrument()
 

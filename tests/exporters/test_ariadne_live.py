@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, Samp
 
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.core.types import CallContext
-from compact_otel.exporters.ariadne import AriadneSpanExporter, courier, joining
+from compact_otel.exporters import providers
+from compact_otel.exporters.ariadne import AriadneSpanExporter, courier
 from compact_otel.exporters.ariadne.live import LivePath, live_path
 from tests.exporters.ariadne_server import AriadneServer
 
@@ -45,9 +46,9 @@ class Broken:
 
 @pytest.fixture
 def viewer(monkeypatch):
-    monkeypatch.setattr(joining, "_own", None)
+    monkeypatch.setattr(providers, "_own", None)
     with AriadneServer() as server:
-        monkeypatch.setenv("COMPACT_ARIADNE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("COMPACT_ARIADNE_URL", server.endpoint)
         yield server
 
 
@@ -427,8 +428,13 @@ def test_a_forked_child_sends_what_is_its_own(viewer):
 def test_it_is_there_where_the_viewer_is_unless_it_is_told_otherwise(
     environment, joined, there, exporter, caplog
 ):
-    assert (live_path(environment, exporter if joined else None) is not None) is there
-    wrong = "need true or false in `COMPACT_ARIADNE_LIVE`, got 'maybe'"
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        wanted = CompactConfig.load().telemetry.ariadne_live
+    path = live_path(environment, exporter if joined else None, wanted=wanted)
+    assert (path is not None) is there
+    wrong = "telemetry.ariadne_live must be true or false, got 'maybe' (COMPACT_ARIADNE_LIVE)"
     assert (wrong in caplog.text) == (environment.get("COMPACT_ARIADNE_LIVE") == "maybe")
 
 

@@ -37,7 +37,7 @@ def test_a_program_is_shown_without_a_line_changed(tmp_path):
         done = run(
             tmp_path,
             "console,ariadne",
-            COMPACT_ARIADNE_ENDPOINT=server.endpoint,
+            COMPACT_ARIADNE_URL=server.endpoint,
             OTEL_BSP_SCHEDULE_DELAY="3600000",  # so that only what goes ahead comes before the end
         )
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def test_without_a_viewer_the_program_runs_as_ever_and_says_so_once(wrong, tmp_p
         done = run(
             tmp_path,
             "ariadne",
-            COMPACT_ARIADNE_ENDPOINT=endpoint,
+            COMPACT_ARIADNE_URL=endpoint,
             COMPACT_ARIADNE_TIMEOUT="0.5",
         )
     assert done.returncode == 0, done.stderr

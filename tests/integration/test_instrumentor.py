@@ -361,14 +361,27 @@ async def test_insufficient_budget_passes_through_or_raises_as_configured(tracer
     assert model.inputs == [huge]
 
 
+def test_a_file_sets_what_no_argument_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "compact.yaml").write_text("policy: {trigger_pct: 0.8, keep_recent_turns: 3}")
+    (tmp_path / "other.yaml").write_text("policy: {keep_recent_turns: 4}")
+    policy = compact_otel.instrument(trigger_pct=0.9).config.policy
+    assert (policy.trigger_pct, policy.keep_recent_turns) == (0.9, 3)
+    compact_otel.uninstrument()
+    policy = compact_otel.instrument(config=tmp_path / "other.yaml").config.policy
+    assert (policy.trigger_pct, policy.keep_recent_turns) == (0.85, 4)
+
+
 def test_wrong_options_are_errors_that_show_the_way_out():
-    with pytest.raises(ConfigError, match="did you mean `trigger_pct`"):
+    with pytest.raises(ConfigError, match="did you mean trigger_pct"):
         compact_otel.instrument(triger_pct=0.8)
-    with pytest.raises(ConfigError, match=r"`policy\.trigger_pct` <= 1, got 1\.7"):
+    with pytest.raises(ConfigError, match=r"policy\.trigger_pct must be > 0 and <= 1, got 1\.7"):
         compact_otel.instrument(trigger_pct=1.7)
     with pytest.raises(ConfigError, match="either `manager` or other options"):
         compact_otel.instrument(manager=CompactManager(CompactConfig()), trigger_pct=0.8)
-    with pytest.raises(ConfigError, match="need a CompactConfig in `config`, got dict"):
+    with pytest.raises(
+        ConfigError, match=r"need a CompactConfig, or the path of a file, .*, got dict"
+    ):
         compact_otel.instrument(config={})
     assert active_manager() is None
 

@@ -86,9 +86,19 @@ def test_a_typo_in_the_environment_is_told_and_the_program_runs_as_without_us(
     plain_program, tmp_path
 ):
     done = run_instrumented(plain_program, tmp_path, COMPACT_KEEP_RECENT_TURNS="six")
-    assert "compact_otel stays off: need a whole number in `COMPACT_KEEP_RECENT_TURNS`" in (
-        done.stderr
-    )
+    assert "compact_otel stays off: policy.keep_recent_turns must be a whole number" in done.stderr
+    assert "COMPACT_KEEP_RECENT_TURNS" in done.stderr
+    assert "Your input exceeds the context window of this model" in done.stderr
+
+
+def test_a_file_beside_the_program_is_read_and_what_is_wrong_with_it_is_told(
+    plain_program, tmp_path
+):
+    (tmp_path / "compact.yaml").write_text("policy:\n  trigger_pct: 1.7\n")
+    done = run_instrumented(plain_program, tmp_path)
+    assert (
+        "compact_otel stays off: policy.trigger_pct must be > 0 and <= 1, got 1.7 (compact.yaml:2)"
+    ) in done.stderr
     assert "Your input exceeds the context window of this model" in done.stderr
 
 

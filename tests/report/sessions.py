@@ -5,7 +5,6 @@ import json
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.archive.opening import opened
 from compact_otel.core.types import CallContext
-from compact_otel.engine.parts import gate_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.report.from_archive import from_archive
 from compact_otel.report.gathering import gather
@@ -55,4 +54,4 @@ def reported(folder, session_id, settings=None, **options):
     settings = settings or config(folder)
     estimator = TiktokenEstimator()
     source = from_archive(opened(folder), session_id, settings, estimator, **options)
-    return gather(source, estimator, gate_of(settings), redacted=True)
+    return gather(source, estimator, settings.redaction.gate(), redacted=True)

@@ -6,7 +6,6 @@ import pytest
 
 from compact_otel import CompactConfig
 from compact_otel.core.types import CallContext
-from compact_otel.engine.parts import gate_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.report.from_replay import from_replay
 from compact_otel.report.gathering import gather
@@ -40,7 +39,7 @@ def large(tmp_path_factory):
     config, estimator = CompactConfig.load(max_context_tokens=24_000), TiktokenEstimator()
     found = ModelCall(kind="a list", items=items, call=CallContext(model="gpt-4o"))
     source = from_replay(found, "1000.json", "gpt-4o", config, estimator)
-    report = gather(source, estimator, gate_of(config), redacted=True)
+    report = gather(source, estimator, config.redaction.gate(), redacted=True)
     assert len(report.compactions) > 5
     made = tmp_path_factory.mktemp("page") / "large.html"
     made.write_text(page(report), encoding="utf-8")

@@ -6,7 +6,6 @@ import pytest
 
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.core.items import protect
-from compact_otel.engine.parts import gate_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.report import gathering
 from compact_otel.report.from_replay import from_replay
@@ -22,7 +21,7 @@ def played(value, model="gpt-4o-mini", **settings):
     estimator = TiktokenEstimator()
     found = from_bytes(json.dumps(value).encode(), "stdin")
     source = from_replay(found, "stdin", model, config, estimator)
-    return gather(source, estimator, gate_of(config), redacted=True)
+    return gather(source, estimator, config.redaction.gate(), redacted=True)
 
 
 def request(items):

@@ -15,15 +15,18 @@ from opentelemetry.environment_variables import OTEL_PYTHON_METER_PROVIDER
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from compact_otel.config import TelemetryConfig
+from compact_otel.config.effective import for_telemetry
+from compact_otel.config.sections import EventRows, Group
 from compact_otel.content import captured
 from compact_otel.exporters.ariadne.courier import Courier
 from compact_otel.exporters.ariadne.delivery import PATIENCE_S, Delivered, Delivery
 from compact_otel.exporters.ariadne.once import Once
 from compact_otel.exporters.ariadne.payload import encoded
-from compact_otel.exporters.ariadne.rows import EventRows, Group, Look, Row, Rows, is_local_root
+from compact_otel.exporters.ariadne.rows import Look, Row, Rows, is_local_root
 from compact_otel.exporters.ariadne.settings import LONGEST_TIMEOUT_S, settled
 from compact_otel.forks import mutex
-from compact_otel.redaction import Gate, Redactor
+from compact_otel.redaction import Gate
 from compact_otel.schema import METRICS, SCHEMA_URL, SCOPE
 from compact_otel.version import __version__
 
@@ -50,30 +53,33 @@ def in_use() -> AriadneSpanExporter | None:
 class AriadneSpanExporter(SpanExporter):
     """Sends finished spans to the Ariadne trace viewer, ours and everybody's, as one tree.
 
-    `OTEL_TRACES_EXPORTER=otlp,ariadne` makes one without arguments; then the environment decides.
+    `OTEL_TRACES_EXPORTER=otlp,ariadne` makes one without arguments; then file and environment
+    decide.
     By hand, with a delay that suits a viewer:
 
         BatchSpanProcessor(AriadneSpanExporter(), schedule_delay_millis=100)
 
     Nothing waits for the viewer, and nothing fails for its sake: where it is away, spans are
-    dropped and counted. It shows only what arrives while its page is open. Every string passes the
-    redactor first, and texts of a conversation are left out unless
-    `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for them on spans.
+    dropped and counted. It shows only what arrives while its page is open. Every string is redacted
+    first, as the section `redaction` of the configuration says, and texts of a conversation are
+    left out unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for them on spans.
 
     Args:
-        endpoint: Address of the viewer; None for `COMPACT_ARIADNE_ENDPOINT`, or port 5175 of this
-            machine. Spans leave in clear: elsewhere than on this machine that is said once.
+        endpoint: Address of the viewer; None for `telemetry.ariadne_url`. Spans leave in clear:
+            elsewhere than on this machine that is said once.
         timeout: Seconds for one request, above 0 and at most 2; None for
-            `COMPACT_ARIADNE_TIMEOUT`, or 2.
+            `telemetry.ariadne_timeout`.
         event_rows: `compact`, `all` or `none`, as in `Look`; None for
-            `COMPACT_ARIADNE_EVENT_ROWS`, or `compact`.
-        group: `agent` or `session`; None for `COMPACT_ARIADNE_GROUP`, or `agent`.
-        icon: Whether compactions stand out; None for `COMPACT_ARIADNE_ICON`, or true.
-        redactor: What every string goes through; None is `Redactor()`.
+            `telemetry.ariadne_event_rows`.
+        group: `agent` or `session`; None for `telemetry.ariadne_group`.
+        icon: Whether compactions stand out; None for `telemetry.ariadne_icon`.
+        redactor: What every string goes through; None for what `redaction` says.
+        settings: The section `telemetry`; None for that of file and environment.
 
     Raises:
-        ConfigError: If an argument is impossible. A wrong value of the environment is told in the
-            log, and counts as not set: to raise would leave the program without any telemetry.
+        ConfigError: If an argument is impossible. What is wrong in the file or the environment is
+            told in the log, and counts as not set: to raise would leave the program without any
+            telemetry.
 
     Attributes:
         endpoint: Address of the viewer.
@@ -91,27 +97,33 @@ class AriadneSpanExporter(SpanExporter):
         group: Group | None = None,
         icon: bool | None = None,
         redactor: Gate | None = None,
+        settings: TelemetryConfig | None = None,
     ) -> None:
-        known = settled(
+        if settings is None or redactor is None:
+            configured, redaction = for_telemetry()
+            settings = configured if settings is None else settings
+            redactor = redaction.gate() if redactor is None else redactor
+        telemetry = settled(
             {
                 "endpoint": endpoint,
                 "timeout": timeout,
                 "event_rows": event_rows,
                 "group": group,
                 "icon": icon,
-            }
+            },
+            settings,
         )
         look = Look(
-            event_rows=known["event_rows"],
-            group=known["group"],
-            icon=known["icon"],
+            event_rows=telemetry.ariadne_event_rows,
+            group=telemetry.ariadne_group,
+            icon=telemetry.ariadne_icon,
             content=captured().on_spans,
         )
         self.counts = {"delivered": 0, "rejected": 0, "dropped": 0}
-        self.endpoint: str = known["endpoint"]
+        self.endpoint = telemetry.ariadne_url
         self.is_shut = False
-        self._rows = Rows(look, redactor or Redactor())
-        self._delivery = Delivery(known["endpoint"], known["timeout"])
+        self._rows = Rows(look, redactor)
+        self._delivery = Delivery(telemetry.ariadne_url, telemetry.ariadne_timeout)
         self._lock = mutex()
         self._named: OrderedDict[int, None] = OrderedDict()
         self._announced: OrderedDict[int, Row] = OrderedDict()

@@ -13,7 +13,6 @@ from typing import Any
 from opentelemetry.sdk.trace import Event, ReadableSpan
 
 from compact_otel.exporters.ariadne.exporter import AriadneSpanExporter, in_use
-from compact_otel.exporters.ariadne.settings import is_live
 
 
 class LivePath:
@@ -49,15 +48,20 @@ def _is_urgent(event: Event) -> bool:
 
 
 def live_path(
-    environment: Mapping[str, str], joined: AriadneSpanExporter | None
+    environment: Mapping[str, str],
+    joined: AriadneSpanExporter | None,
+    *,
+    wanted: bool | None = None,
 ) -> LivePath | None:
     """Return the live path if there is to be one.
 
     Args:
-        environment: `COMPACT_ARIADNE_LIVE` decides; without it there is one where the viewer is
-            among `OTEL_TRACES_EXPORTER`.
+        environment: Without a word on it there is one where the viewer is among
+            `OTEL_TRACES_EXPORTER`.
         joined: What `telemetry.exporter` made, if it names the viewer.
+        wanted: What `telemetry.ariadne_live` says.
     """
-    exporters = environment.get("OTEL_TRACES_EXPORTER", "").split(",")
-    usual = joined is not None or "ariadne" in (name.strip() for name in exporters)
-    return LivePath(joined) if is_live(environment, usual=usual) else None
+    if wanted is None:
+        exporters = environment.get("OTEL_TRACES_EXPORTER", "").split(",")
+        wanted = joined is not None or "ariadne" in (name.strip() for name in exporters)
+    return LivePath(joined) if wanted else None

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
+from compact_otel.config.sections import EventRows, Group
 from compact_otel.redaction import Gate
 from compact_otel.schema import OUTCOME, SPAN
 
 Row = dict[str, Any]
-EventRows = Literal["compact", "all", "none"]
-Group = Literal["agent", "session"]
 
 LONGEST_NAME = 40
 """Longer names push the bars of all rows out of the panel."""
