@@ -449,6 +449,10 @@ class FileStorage:
             _refuse_link(directory)
             yield directory
 
+    def called(self, session_id: str) -> str:
+        """Return what a session is called here: its id, or a hash where that tells a secret."""
+        return self._outgoing.name(session_id)
+
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
 

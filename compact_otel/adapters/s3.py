@@ -436,6 +436,10 @@ class S3Storage:
             self._last_events.pop(f"{folder}events/", None)
         return True
 
+    def called(self, session_id: str) -> str:
+        """Return what a session is called here: its id, or a hash where that tells a secret."""
+        return self._outgoing.name(session_id)
+
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
 

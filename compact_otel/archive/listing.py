@@ -61,7 +61,11 @@ def _list_records(archive: Archive, session_id: str, *, as_json: bool) -> None:
             {"id": one.id, "step": one.step, "bytes": one.size, "written": instant(one.written)}
             for one in records
         ]
-        heads = {"archive": archive.place, "session_id": session_id, **_totals(records)}
+        heads = {
+            "archive": archive.place,
+            "session_id": archive.storage.called(session_id),
+            **_totals(records),
+        }
         click.echo(json.dumps({**heads, "records": rows}, indent=2))
         return
     shown = table("record", ">size", "written")

@@ -31,7 +31,7 @@ def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
         records = archive.records(session_id)
         checkpoints = archive.storage.load_checkpoints(session_id)
         latest = next((one for one in reversed(checkpoints) if one.ahead is None), None)
-        found = SessionStatus.of(session_id, latest)
+        found = SessionStatus.of(archive.storage.called(session_id), latest)
         stored = {} if latest is None else _stored(archive, session_id, records, latest)
         waiting = bool(checkpoints) and checkpoints[-1].ahead is not None
     gate = settings(path).redaction.gate()

@@ -65,17 +65,25 @@ def _show_step(archive: Archive, session_id: str, step: int, part: Part, *, as_j
     else:
         stored = storage.load_transcript(session_id, step)
     if as_json:
-        click.echo(json.dumps({"session_id": session_id, "step": step, part: stored}, indent=2))
+        click.echo(
+            json.dumps(
+                {"session_id": storage.called(session_id), "step": step, part: stored}, indent=2
+            )
+        )
         return
     output = console()
     if part == "summary":
         heading, text = _summary(stored)
-        output.print(Text(f"{named(session_id)}, compaction {step}: {heading}", "bold"))
+        output.print(
+            Text(f"{named(storage.called(session_id))}, compaction {step}: {heading}", "bold")
+        )
         output.print()
         output.print(Text(text), soft_wrap=True)
         return
     count = counted(len(stored), "item")
-    output.print(Text(f"{named(session_id)}, before compaction {step}: {count}", "bold"))
+    output.print(
+        Text(f"{named(storage.called(session_id))}, before compaction {step}: {count}", "bold")
+    )
     for index, item in enumerate(stored):
         heading, text = _item(item)
         output.print()
@@ -129,12 +137,12 @@ def _value(value: object) -> str:
 def _show_log(archive: Archive, session_id: str, part: Part, *, as_json: bool) -> None:
     storage = archive.storage
     load = storage.load_events if part == "events" else storage.load_audit
-    records = load(session_id)
+    records, called = load(session_id), archive.storage.called(session_id)
     if as_json:
-        click.echo(json.dumps({"session_id": session_id, part: records}, indent=2))
+        click.echo(json.dumps({"session_id": called, part: records}, indent=2))
         return
     output = console()
-    output.print(Text(f"{named(session_id)}: {len(records):,} in its {part}", "bold"))
+    output.print(Text(f"{named(called)}: {len(records):,} in its {part}", "bold"))
     for record in records:
         rest = {name: value for name, value in record.items() if name not in _HEADS}
         told_of = " ".join(f"{name}={_value(value)}" for name, value in rest.items())

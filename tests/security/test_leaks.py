@@ -4,11 +4,13 @@ Checkpoints are the one exception (see SECURITY.md): their summary is sent to th
 """
 
 import base64
+import html
 import json
 import logging
 
 import pytest
 from agents import Agent, OpenAIResponsesModel, RunConfig, Runner, SQLiteSession, function_tool
+from click.testing import CliRunner
 from opentelemetry.exporter.otlp.proto.common._internal.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -16,6 +18,7 @@ from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metr
 import compact_otel
 from compact_otel import recall_tool
 from compact_otel.adapters import FileStorage
+from compact_otel.cli import main
 from compact_otel.core.types import CallContext
 from compact_otel.exporters.ariadne import AriadneSpanExporter
 from compact_otel.exporters.ariadne.payload import encoded
@@ -190,3 +193,35 @@ def test_the_log_tells_a_failure_of_ours_without_what_is_secret(caplog, monkeypa
     assert "the failure in full" in caplog.text
     assert "could not plan for <REDACTED> with <REDACTED>" in caplog.text
     assert seen_in(caplog.text) == []
+
+
+COMMANDS = {
+    "report": ["report", "{session}", "--path", "{archive}", "-o", "-"],
+    "report, its data": ["report", "{session}", "--path", "{archive}", "--json"],
+    "status": ["status", "{session}", "--path", "{archive}"],
+    "diff": ["diff", "{history}", "--full", "--window", "30000"],
+    "diff, its page": ["diff", "{history}", "--full", "--window", "30000", "--html", "-"],
+    "dry-run": ["dry-run", "{history}", "--preview", "--window", "30000"],
+    "report of a file": ["report", "{history}", "--window", "30000", "-o", "-"],
+    "show": ["archive", "show", "{session}", "--path", "{archive}"],
+}
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory):
+    """An archive of the corpus, the same as a file, and the session's id."""
+    path, ident = tmp_path_factory.mktemp("lived"), f"{ADDRESS} {TOKEN}"
+    made = manager(30_000, storage=FileStorage(path / "archive"))
+    assert made.manual_compact(ident, history()).outcome == "compacted"
+    (path / "history.json").write_text(json.dumps(history()))
+    return {"session": ident, "archive": path / "archive", "history": path / "history.json"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_shows_a_secret(lived, command):
+    parts = [part.format(**lived) for part in COMMANDS[command]]
+    result = CliRunner().invoke(main, parts)
+    assert result.exit_code == 0, result.output
+    shown = html.unescape(result.output)
+    assert "<REDACTED>" in shown
+    assert seen_in(shown) == []

@@ -20,6 +20,17 @@ _MAX_LABEL_CHARS = 60
 _ID_WORDS = frozenset({"uuid", "guid", "number", "no", "key", "code", "sku", "ref", "reference"})
 _NAME_WORDS = frozenset({"name", "title", "path", "file", "filename", "url", "symbol", "label"})
 _PATH_WORDS = frozenset({"path", "file", "filename", "filepath", "dir", "directory", "folder"})
+# Keys whose value may be a secret, or belong to a person.
+_TELLING = re.compile(
+    r"(?i)pass(?:w|p|c|$)|pwd|secret|token|credential|authori[sz]|auth$|cookie|mnemonic|seed_?phrase"
+    r"|(?:api|access|secret|private|auth|signing|encryption|master|service|account|license|session"
+    r"|client|consumer|deploy|shared|storage|subscription|recovery|app|application)[ _-]?key"
+    r"|(?:security|verification|auth|recovery|backup|mfa|one_?time)[ _-]?code"
+    r"|\b(?:pin|otp|cv[vc])\b|phone|mobile|\bfax|\btel\b|iban"
+    r"|(?:credit|debit)[ _-]?card|card[ _-]?(?:n|$)"
+    r"|(?:account|routing|passport|tax|licen[cs]e|insurance|identity|national|social)[ _-]?(?:n|id)"
+    r"|\bssn|passport|\bdob\b|birth"
+)
 _PATH = re.compile(r"[~.]?[\w@.-]*(?:/[\w@.-]+)+|[\w-]+\.\w{1,5}")
 _NOUN = re.compile(r"(?i)[_-]?(?:id|uuid|guid|number|no|key)$")
 # Nearly every value is one of these, and asking whether it is a Mapping takes ten times as long.
@@ -99,8 +110,17 @@ def named_by_arguments(
         if sum(map(len, parts)) + len(key) + len(value) > _MAX_LABEL_CHARS:
             break
         shown.append(value)
-        parts.append(f"{key} {value}")
+        parts.append(told(key, value))
     return label_of(f"{tool}({', '.join(parts)})"), (paths[0] if paths else ""), shown
+
+
+def told(key: str, value: str) -> str:
+    """Return a field as a note says it.
+
+    A value that may be a secret keeps a sign in front of it, by which redaction knows it again:
+    `password=...` is one, and of `password ...` nobody can tell.
+    """
+    return f"{key}={value}" if _TELLING.search(key) else f"{key} {value}"
 
 
 def _rows_under(attribute: str, label: str, value: Any, depth: int) -> Iterator[Row]:
@@ -186,7 +206,8 @@ def _heads(leaves: list[Leaf]) -> list[Leaf]:
 
 
 def _is_id(key: str) -> bool:
-    return key[-2:].lower() == "id" or _last_word(key) in _ID_WORDS
+    is_one = key[-2:].lower() == "id" or _last_word(key) in _ID_WORDS
+    return is_one and _TELLING.search(key) is None  # or a secret would be what a thing is called
 
 
 def _is_name(key: str) -> bool:

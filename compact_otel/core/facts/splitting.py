@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from compact_otel.core.facts.constraints import Strength, is_small_talk, strength, strengths
-from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of
+from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of, told
 from compact_otel.core.facts.reading import Called, Said, Speaker, read, text_of
 from compact_otel.core.facts.salience import Vocabulary
 from compact_otel.core.facts.units import (
@@ -390,7 +390,7 @@ class _Splitter:
                 if row.on_own_line:
                     units += self._fresh(holder, lines_of(leaf.value), on_own_line=True)
                 else:
-                    text = one_line(f"{leaf.key} {leaf.value}")
+                    text = one_line(told(leaf.key, leaf.value))
                     units.append(Unit(text, holder, self._values(leaf.value)))
         return units
 

@@ -92,8 +92,11 @@ def one_line(text: str) -> str:
 
 
 def label_of(text: str) -> str:
-    """Return `text` as a label: without the marks by which a note is read back."""
-    return one_line(text).replace(": ", " ").replace("; ", ", ")
+    """Return `text` as a label: without the marks by which a note is read back.
+
+    What was `name: value` is `name=value`, or redaction would not know a secret again.
+    """
+    return one_line(text).replace(": ", "=").replace("; ", ", ")
 
 
 def joined_lines(text: str) -> list[str]:
