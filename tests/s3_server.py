@@ -94,7 +94,8 @@ class Road:
             there = socket.create_connection(self._target)
             lost = threading.Event()
             for pump in (self._ask, self._answer):
-                threading.Thread(target=pump, args=(client, there, lost), daemon=True).start()
+                told = (pump, client, there, lost)
+                threading.Thread(target=_until_closed, args=told, daemon=True).start()
 
     def _ask(self, client, there, lost):
         for data in _pieces(client, there):
@@ -115,6 +116,11 @@ class Road:
             client.sendall(FAILED if lost.is_set() and not goes_on else data)
             if not goes_on:
                 lost.clear()
+
+
+def _until_closed(pump, *ends):
+    with suppress(OSError):  # the pump of the other direction closes both ends
+        pump(*ends)
 
 
 def _pieces(source, sink):
