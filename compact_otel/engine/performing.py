@@ -94,6 +94,27 @@ class Shared:
         hung = self.patience.is_resting(ESTIMATOR)
         return Hung(self.parts.estimator) if hung else self.parts.estimator
 
+    def storage(self) -> StorageAdapter:
+        """Return the storage.
+
+        Raises:
+            RuntimeError: If there is none.
+            TimeoutError: If it is left out, because it hung a moment ago.
+        """
+        if self.parts.storage is None:
+            raise RuntimeError("the flow asked for a storage that is not there")
+        self.be_patient_with(STORAGE)
+        return self.parts.storage
+
+    def be_patient_with(self, who: str) -> None:
+        """Check that somebody is not left out.
+
+        Raises:
+            TimeoutError: If they are, because they hung a moment ago.
+        """
+        if self.patience.is_resting(who):
+            raise TimeoutError(f"{who} hung a moment ago")
+
 
 class Performance:
     """Performs the effects of one flow.
@@ -143,7 +164,7 @@ class Performance:
         self._summarizing_s = 0.0
         self._noted: deque[tuple[float, events.Event]] = deque()
         self._writes = Writes(
-            shared.spool, shared.announcing, session_id, lambda: self._storage, shared.parts.storage
+            shared.spool, shared.announcing, session_id, shared.storage, shared.parts.storage
         )
         self._log: Log | None = None
         self._apart = not shared.parts.has_own_estimator
@@ -376,11 +397,7 @@ class Performance:
 
     @property
     def _storage(self) -> StorageAdapter:
-        storage = self._shared.parts.storage
-        if storage is None:
-            raise RuntimeError("the flow asked for a storage that is not there")
-        self._be_patient_with(STORAGE)
-        return storage
+        return self._shared.storage()
 
     def _be_patient_with(self, who: str) -> None:
         """Check that somebody is not left out.
@@ -388,8 +405,7 @@ class Performance:
         Raises:
             TimeoutError: If they are, because they hung a moment ago.
         """
-        if self._shared.patience.is_resting(who):
-            raise TimeoutError(f"{who} hung a moment ago")
+        self._shared.be_patient_with(who)
 
 
 class _Held:
