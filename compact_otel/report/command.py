@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -26,6 +23,7 @@ from compact_otel.report.from_replay import from_replay
 from compact_otel.report.gathering import gather
 from compact_otel.report.page import page
 from compact_otel.report.source import Source
+from compact_otel.tokens.opening import quiet
 from compact_otel.tokens.reading import InputError, SessionError, from_bytes, from_path
 
 _DEFAULT_MODEL = "gpt-4o"
@@ -50,7 +48,7 @@ def report(
         raise click.UsageError("name the page: -o report.html, or -o - for stdout")
     config = _config(window, path)
     estimator = TiktokenEstimator()
-    with _quiet(), told():
+    with quiet(), told():  # an unknown model's window is shown on the page
         try:
             found = _source(
                 source,
@@ -168,14 +166,3 @@ def _said(made: Report, output: str, size_: int) -> str:
     calls = counted(len(made.calls), "model call")
     compactions = counted(len(made.compactions), "compaction")
     return f"Wrote {printable(output)}, {size(size_)}: {calls}, {compactions}."
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let nothing be logged: what an unknown model's window is taken to be, the page shows."""
-    logger, taker = logging.getLogger("compact_otel"), logging.NullHandler()
-    logger.addHandler(taker)
-    try:
-        yield
-    finally:
-        logger.removeHandler(taker)
