@@ -195,6 +195,11 @@ class CompactSpan:
         self._before: Token[context.Context] | None = None
         self.is_recording = patience.call(_WHO, span.is_recording) is True
 
+    @property
+    def shows_content(self) -> bool:
+        """Whether words of the conversation may go out."""
+        return bool(self._outlets.capture)
+
     def enter(self) -> None:
         """Let what starts here be below the span."""
         place = self._patience.call(_WHO, partial(_place_of, self._span))

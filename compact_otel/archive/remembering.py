@@ -35,8 +35,9 @@ def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
         stored = {} if latest is None else _stored(archive, session_id, records, latest)
         waiting = bool(checkpoints) and checkpoints[-1].ahead is not None
     gate = settings(path).redaction.gate()
-    if found.summary is not None:  # checkpoints hold it as the model gets it
-        found = replace(found, summary=str(gate.value(found.summary)))
+    if found.summary is not None:  # a checkpoint holds it as the model gets it
+        public = stored.get("summary") or found.summary
+        found = replace(found, summary=str(gate.value(public)))
     figures = {
         **asdict(found),
         "cleared": 0 if latest is None else len(latest.cleared),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.adapters.memory import MemoryStorage
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
 from compact_otel.core.history import copied
@@ -37,7 +38,7 @@ from compact_otel.core.job import (
 )
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
-from compact_otel.core.types import SummaryRequest
+from compact_otel.core.types import Checkpoint, SummaryRequest
 from compact_otel.engine.driver import Place
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts, is_own
@@ -50,7 +51,7 @@ from compact_otel.engine.workers import WORKERS
 from compact_otel.engine.writes import Writes
 from compact_otel.metering import Meters
 from compact_otel.patience import Patience
-from compact_otel.redaction import Gate
+from compact_otel.redaction import Gate, Source
 from compact_otel.suppression import is_suppressed
 from compact_otel.telemetry import CompactSpan, Telemetry
 from compact_otel.windows import Windows
@@ -145,6 +146,7 @@ class Performance:
         self._job = job
         self._writers = writers
         self._span = span
+        self._source = Source(shared.parts.gate, job.items)
         self._telling = Telling(session_id, span, shared.parts.exporters, shared.patience)
         self._meter = (
             None
@@ -260,6 +262,8 @@ class Performance:
         return replace(event, duration=self._summarizing_s)
 
     def _tell(self, event: events.Event, happened: float | None = None) -> None:
+        if isinstance(event, events.SummaryCreated) and event.text and self._span.shows_content:
+            event = replace(event, text=self._source.taken_out(event.text))
         self._telling.tell(event, happened)
         if self._meter is not None:
             self._meter.told(event)
@@ -301,14 +305,23 @@ class Performance:
             case SaveTranscript():
                 return self._writes.save_transcript(job.items, self.storage_limit)
             case SaveSummary(step, checkpoint, dropped):
-                self._writes.save_summary(step, checkpoint, dropped, job.note)
+                self._writes.save_summary(step, self._public(checkpoint), dropped, job.note)
             case SaveCheckpoint(checkpoint):
                 self._shared.known.hold(checkpoint)
                 if job.storage is not None:
                     self._writes.save_checkpoint(checkpoint)
-            case Postpone():
-                return self._writes.postpone(effect, job.items, job.note)
+            case Postpone(checkpoint, dropped):
+                public = checkpoint if dropped is None else self._public(checkpoint)
+                return self._writes.postpone(
+                    replace(effect, checkpoint=public), job.items, job.note
+                )
         return None
+
+    def _public(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a compaction as its summary may be read in the archive."""
+        if checkpoint.summary is None or isinstance(self._shared.parts.storage, MemoryStorage):
+            return checkpoint
+        return replace(checkpoint, summary=self._source.taken_out(checkpoint.summary))
 
     def _summarize(self, effect: Summarize) -> Any:
         request, writer = effect.request, self._writers[effect.attempt]

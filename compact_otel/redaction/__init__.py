@@ -15,7 +15,8 @@ Rules it keeps:
 The strings of data are gathered (`strings`; `documents` for texts that are JSON), and `scan` says
 where in them secrets stand. It looks for places worth a look in all of them at once (`shadow`), and
 there in each for telling names (`names`, `spoken`), tokens (`tokens`) and personal data
-(`personal`).
+(`personal`). What a summary says again of what its source tells to be secret is taken
+out by `repeated`.
 
 In doubt more is redacted: a word too much costs a word, a word too little costs a key.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Unredacted,
         clean_name,
     )
+    from compact_otel.redaction.repeated import Source
     from compact_otel.redaction.settings import Custom, checked_kinds
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Gate",
     "PersonalKind",
     "Redactor",
+    "Source",
     "Unredacted",
     "checked_kinds",
     "clean_name",
@@ -55,6 +58,7 @@ _HOMES = {
     "kinds": ("ALLOWED", "PERSONAL_KINDS", "PersonalKind"),
     "data": ("MAX_DEPTH", "REDACTED", "plain"),
     "redactor": ("Gate", "Redactor", "Unredacted", "clean_name"),
+    "repeated": ("Source",),
     "settings": ("Custom", "checked_kinds"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

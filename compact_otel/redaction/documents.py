@@ -62,6 +62,7 @@ class Document:
             if _is_key(literal):
                 strings.add(said, clean, place, identifier=is_word(said))
             elif (start + 1, end - 1) in whole:
+                strings.taken.add(str(said))
                 clean[place] = REDACTED
             else:
                 strings.add_member(clean, place, _key_before(self._text, start), said)

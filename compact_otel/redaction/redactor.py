@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from compact_otel.redaction.data import REDACTED, plain
@@ -80,23 +81,34 @@ class Redactor:
     def values(self, values: Iterable[Any]) -> list[Any]:
         """Return what `value` returns of each; faster, since they are looked at together."""
         data = list(map(plain, values))
+        strings, names = self._gathered(data)
+        self._clean_all(strings)
+        others = {key: name for key, name in names.items() if key != name}
+        return [renamed(one, others) for one in data] if others else data
+
+    def taken(self, values: Iterable[Any]) -> set[str]:
+        """Return the texts that `values` would replace, but for what `custom` would."""
+        strings, _ = self._gathered(list(map(plain, values)))
+        self._clean_all(strings)
+        return strings.taken
+
+    def _gathered(self, data: list[Any]) -> tuple[Strings, dict[str, str]]:
+        """Return the strings of data, and its keys, which become what they are called then."""
         strings = Strings(self._allowed, self._shortest)
         strings.add_data(data)
         names = {key: key for key in strings.keys}
         for key in names:
             strings.add(key, names, key, identifier=is_word(key))
-        self._clean_all(strings)
-        others = {key: name for key, name in names.items() if key != name}
-        return [renamed(one, others) for one in data] if others else data
+        return strings, names
 
     def name(self, name: str) -> str:
         """Return a name (of a session, an agent, a model) as it may go out; it may look random."""
         return self._text(name, identifier=is_word(name))
 
-    def _text(self, text: str, *, identifier: bool = False) -> str:
+    def _text(self, text: str, taken: set[str] | None = None, *, identifier: bool = False) -> str:
         if len(text) < self._shortest or self._is_known((text, identifier)):
             return text
-        strings, clean = Strings(self._allowed, self._shortest), [text]
+        strings, clean = Strings(self._allowed, self._shortest, taken), [text]
         strings.add(text, clean, 0, identifier=identifier)
         self._clean_all(strings)
         return clean[0]
@@ -122,9 +134,11 @@ class Redactor:
             if is_document(text):
                 documents[which] = Document(text, spans, every=self._has_own)
             else:
-                clean[which] = self._without_secrets(text, spans, identifier=which in identifiers)
+                clean[which] = self._without_secrets(
+                    text, spans, strings.taken, identifier=which in identifiers
+                )
         if documents:
-            inner = Strings(self._allowed, self._shortest)
+            inner = Strings(self._allowed, self._shortest, strings.taken)
             for document in documents.values():
                 document.add_to(inner)
             self._clean_all(inner)
@@ -139,15 +153,18 @@ class Redactor:
             self._clean.clear()
         self._clean.update(map(hash, short))
 
-    def _without_secrets(self, text: str, spans: list[Span], *, identifier: bool) -> str:
+    def _without_secrets(
+        self, text: str, spans: list[Span], taken: set[str], *, identifier: bool
+    ) -> str:
         """Return what becomes of a text that is no JSON document."""
         if "\\u" in text:
-            text = self._fragment(text)
+            text = self._fragment(text, taken)
             identifiers = (0,) if identifier else ()
             spans = secret_spans((text,), self._allowed, identifiers=identifiers).get(0, [])
+        taken.update(text[start:end] for start, end in spans)
         text = _replaced(text, spans)
         for pattern in self._patterns:
-            text = pattern.sub(_without_secret, text)
+            text = pattern.sub(partial(_without_secret, taken), text)
         return text if self._custom is None else self._customised(text)
 
     def _customised(self, text: str) -> str:
@@ -160,7 +177,7 @@ class Redactor:
             return REDACTED
         return made if isinstance(made, str) else REDACTED
 
-    def _fragment(self, text: str) -> str:
+    def _fragment(self, text: str, taken: set[str]) -> str:
         """Redact what stands in escapes between quotes, in what is no document as a whole."""
 
         def redacted(literal: re.Match[str]) -> str:
@@ -170,7 +187,7 @@ class Redactor:
                 string: str = json.loads(literal[1])
             except ValueError:
                 return literal[0]
-            clean = self._text(string)
+            clean = self._text(string, taken)
             return literal[0] if clean == string else json.dumps(clean) + (literal[2] or "")
 
         return LITERAL.sub(redacted, text)
@@ -200,8 +217,9 @@ def _replaced(text: str, spans: list[Span]) -> str:
     return "".join((*pieces, text[end_before:]))
 
 
-def _without_secret(match: re.Match[str]) -> str:
+def _without_secret(taken: set[str], match: re.Match[str]) -> str:
     start, end = match.span("secret" if "secret" in match.re.groupindex else 0)
     if start == end:
         return match[0]
+    taken.add(match.string[start:end])
     return match[0][: start - match.start()] + REDACTED + match[0][end - match.start() :]

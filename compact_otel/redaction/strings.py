@@ -35,16 +35,21 @@ class Strings:
     Args:
         allowed: Kinds of personal data that may stay (see `PERSONAL_KINDS`).
         shortest: Shorter strings stay as they are.
+        taken: As the attribute, of those that these strings come from.
 
     Attributes:
         keys: What the keys say that there were.
+        taken: The texts that were replaced.
         places: The strings, each with whether it is the name of something, which may look random,
             and where it stands: in which containers, and where in them.
     """
 
-    __slots__ = ("_shortest", "keys", "places")
+    __slots__ = ("_shortest", "keys", "places", "taken")
 
-    def __init__(self, allowed: Collection[str], shortest: int) -> None:
+    def __init__(
+        self, allowed: Collection[str], shortest: int, taken: set[str] | None = None
+    ) -> None:
+        self.taken: set[str] = set() if taken is None else taken
         self.places: defaultdict[tuple[str, bool], list[tuple[Any, Any]]] = defaultdict(list)
         self.keys = _Keys()
         self.keys.allowed = allowed
@@ -59,6 +64,7 @@ class Strings:
         """Add what stands in `container[place]`, where it is called `key`."""
         kind, is_identifier = self.keys[key]
         if kind is not None and _is_secret(kind, member):
+            self.taken.add(str(member))
             container[place] = REDACTED
         elif isinstance(member, str):
             self.add(member, container, place, identifier=is_identifier)

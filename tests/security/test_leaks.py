@@ -217,6 +217,53 @@ def lived(tmp_path_factory):
     return {"session": ident, "archive": path / "archive", "history": path / "history.json"}
 
 
+class Bare(Summarizer):
+    """A summariser that says all secrets again, without what showed them to be some."""
+
+    def summarize(self, request):
+        return "They said " + " and ".join(sample.secret for sample in TOLD) + "."
+
+
+def remembering(path, signals=None, **settings):
+    """Return a manager whose summary has said all that is secret, and what it says to the model."""
+    made = manager(
+        30_000,
+        storage=FileStorage(path),
+        summarizer=Bare(),
+        summary_max_tokens=10_000,
+        **(signals.providers if signals else {}),
+        **settings,
+    )
+    result = made.manual_compact("s", history())
+    assert result.outcome == "compacted"
+    return made, json.dumps([*map(str, result.messages)])
+
+
+def test_a_summary_does_not_say_what_its_source_shows_to_be_secret(signals, tmp_path):
+    _, sent = remembering(tmp_path, signals, events="both")
+    assert len(seen_in(sent)) == len(TOLD)  # to the model it goes as it is
+    left = leaving(signals) | {"archive": archived(tmp_path)}
+    assert {place: names for place, data in left.items() if (names := seen_in(data))} == {}
+    said = json.loads((tmp_path / "s" / "summary-001.json").read_text())["summary"]
+    assert said.count("<REDACTED> and") > len(TOLD) / 2
+
+
+@pytest.fixture(scope="module")
+def said_bare(tmp_path_factory):
+    """An archive whose summary has said all that is secret."""
+    path = tmp_path_factory.mktemp("bare")
+    remembering(path)
+    return {"session": "s", "archive": path, "history": ""}
+
+
+@pytest.mark.parametrize("command", ["report", "report, its data", "status", "show"])
+def test_no_command_shows_what_a_summary_says_bare(said_bare, command):
+    parts = [part.format(**said_bare) for part in COMMANDS[command]]
+    result = CliRunner().invoke(main, parts)
+    assert result.exit_code == 0, result.output
+    assert seen_in(html.unescape(result.output)) == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_shows_a_secret(lived, command):
     parts = [part.format(**lived) for part in COMMANDS[command]]
