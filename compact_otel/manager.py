@@ -272,6 +272,10 @@ class CompactManager:
         """Say whether a call that got an empty answer may have been too large.
 
         Of a window that is only assumed nothing can be said, so there every size may be.
+
+        Args:
+            call: As in `preflight`.
+            estimate: Tokens that the call was taken to have.
         """
         return self._service.is_near_limit(call, estimate)
 

@@ -23,7 +23,7 @@ Rules it keeps, for threads and processes alike:
    what is no file (a pipe, a device) is neither read nor waited for. What is read back is data: of
    bounded size and depth, or passed over.
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
-   redacted one would be another text. Rule 3 protects them, and a key (see `packing`). A session
+   redacted one would be another text. Rule 3 protects them, and a key (docs/ARCHIVE.md). A session
    whose id holds a secret is called by a hash of it, `redacted-3f0a...`; its owner reads it back by
    its id all the same.
 6. A claim is a lock of the operating system (see `claims`). Nothing that is stored depends on it.
@@ -121,7 +121,7 @@ _WAY_OUT = "make room or rights for it, or give `FileStorage` another `path`"
 
 
 class FileStorage:
-    """Keeps sessions in files below `path`; the module says how.
+    """Keeps sessions in files below `path`; docs/ARCHIVE.md says in which.
 
     Nothing is created before the first write. A relative `path` is taken from the directory the
     process is in now, wherever it goes later.
@@ -130,7 +130,7 @@ class FileStorage:
         path: Directory of the archive.
         redactor: What text goes through; None is `Redactor()`, the patterns of this package.
         redact: False stores text as it is.
-        keys: Encrypt with the first of them, and read what was encrypted with any (see `packing`).
+        keys: Encrypt with the first of them, and read what was encrypted with any.
         encrypt: False with `keys` only reads what is encrypted; True without them is an error.
         compress: Whether transcripts are compressed.
 
@@ -280,7 +280,7 @@ class FileStorage:
         return [audit.bare(record) for record in records if not audit.is_audit(record)]
 
     def load_audit(self, session_id: str) -> list[dict[str, Any]]:
-        """Return a record for each write to the session, oldest first (see `audit.written`).
+        """Return a record for each write to the session, oldest first (docs/ARCHIVE.md).
 
         Raises:
             StorageError: If the file is there and cannot be read.
@@ -358,6 +358,10 @@ class FileStorage:
 
         The audit says so first: whoever is ended in between leaves something that is there still,
         and nothing that seems to be lost.
+
+        Args:
+            session_id: The session.
+            ident: What to remove, as `records` names it: `transcript-pre-compact-003`.
 
         Raises:
             ValueError: If `ident` names neither a transcript nor a summary.

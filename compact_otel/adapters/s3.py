@@ -130,7 +130,7 @@ class _Unanswered(NamedTuple):
 
 
 class S3Storage:
-    """Keeps sessions below `s3://bucket/prefix/`; the module says how. Thread safe.
+    """Keeps sessions below `s3://bucket/prefix/`, as docs/ARCHIVE.md says. Thread safe.
 
     Nothing is asked of the network before the first write or read. A forked child opens connections
     of its own.
@@ -146,7 +146,7 @@ class S3Storage:
         redactor: What text goes through; None is `Redactor()`, the patterns of this package.
         redact: False stores text as it is.
         keys: Encrypt with the first of them before anything leaves the process, and read what was
-            encrypted with any (see `packing`).
+            encrypted with any.
         encrypt: False with `keys` only reads what is encrypted; True without them is an error.
         compress: Whether transcripts are compressed.
 
@@ -320,7 +320,7 @@ class S3Storage:
         return [audit.bare(record) for record in records if not audit.is_audit(record)]
 
     def load_audit(self, session_id: str) -> list[dict[str, Any]]:
-        """Return a record for each write to the session, oldest first (see `audit.written`).
+        """Return a record for each write to the session, oldest first (docs/ARCHIVE.md).
 
         Raises:
             StorageError: If they are there and cannot be read.
@@ -385,6 +385,10 @@ class S3Storage:
         """Remove a transcript or a summary; its number is not given again.
 
         The audit says so first, as with files. A bucket with versions keeps what was removed.
+
+        Args:
+            session_id: The session.
+            ident: What to remove, as `records` names it: `transcript-pre-compact-003`.
 
         Raises:
             ValueError: If `ident` names neither a transcript nor a summary.

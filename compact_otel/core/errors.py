@@ -30,6 +30,10 @@ class CompactError(Exception):
 class ConfigError(CompactError, ValueError):
     """A setting is unknown or impossible.
 
+    Args:
+        message: The field, the rule, the value and the way out.
+        problems: As the attribute.
+
     Attributes:
         problems: What is wrong, one thing each; empty where the message says all.
     """
@@ -41,6 +45,11 @@ class ConfigError(CompactError, ValueError):
 
 class InsufficientBudget(CompactError, ValueError):  # noqa: N818 - the name is given
     """What must stay is larger than what the window allows, even at the smallest keep counts.
+
+    Args:
+        needed: As the attribute.
+        budget: As the attribute.
+        guidance: What to do about it.
 
     Attributes:
         needed: Tokens of what may not be dropped, with the call's fixed parts.
@@ -55,6 +64,11 @@ class InsufficientBudget(CompactError, ValueError):  # noqa: N818 - the name is 
 
 class SummaryError(CompactError, RuntimeError):
     """A summariser failed, refused, or returned something that cannot be used.
+
+    Args:
+        message: What went wrong, without a word of the conversation.
+        reason: As the attribute.
+        usage: As the attribute.
 
     Attributes:
         reason: One word for telemetry (`error.type`), such as `empty` or `too_long`.

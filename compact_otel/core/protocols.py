@@ -41,6 +41,13 @@ class TokenEstimator(Protocol):
         with an attribute `incremental = True` gets only what is new, from the last user message
         on: it promises that an item's tokens change only when a user message or a compaction item
         comes behind it, and no more after the first user message.
+
+        Args:
+            items: Items of the history, oldest first.
+            call: What stands beside them: the model, and in which API they go out.
+
+        Returns:
+            As many numbers as there are items.
         """
         ...
 
@@ -63,6 +70,9 @@ class Summarizer(Protocol):
     ) -> Summary | str | Awaitable[Summary] | Awaitable[str]:
         """Return the summary.
 
+        Args:
+            request: What goes, and how long the answer may be.
+
         Raises:
             SummaryError: If there is none to be had; the next summariser in line is asked, then
                 the items are dropped with a note that says so.
@@ -84,21 +94,42 @@ class StorageAdapter(Protocol):
     name: str
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
-        """Store the history as it was before a compaction, under the next step number."""
+        """Store the history as it was before a compaction, under the next step number.
+
+        Args:
+            session_id: The session.
+            messages: The whole history, oldest first.
+        """
         ...
 
     def save_summary(
         self, session_id: str, step: int, summary: Mapping[str, Any]
     ) -> ArchiveReceipt:
-        """Store a summary with its figures beside the transcript of the same step."""
+        """Store a summary with its figures beside the transcript of the same step.
+
+        Args:
+            session_id: The session.
+            step: Number of the transcript.
+            summary: JSON data: the checkpoint as `Checkpoint.as_dict` gives it, and figures.
+        """
         ...
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
-        """Append one event (JSON data) to the session's log."""
+        """Append one event to the session's log.
+
+        Args:
+            session_id: The session.
+            event: JSON data, as an `Exporter` gets it.
+        """
         ...
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
-        """Store a checkpoint; one with the same key replaces it."""
+        """Store a checkpoint; one with the same key replaces it.
+
+        Args:
+            session_id: The session.
+            checkpoint: What `load_checkpoints` has to return again, equal to it.
+        """
         ...
 
     def load_checkpoints(self, session_id: str) -> Sequence[Checkpoint]:
@@ -146,11 +177,24 @@ class ReadableArchive(Protocol):
         ...
 
     def load_transcript(self, session_id: str, step: int) -> Sequence[Mapping[str, Any]]:
-        """Return the items that `save_transcript` stored."""
+        """Return the items that `save_transcript` stored, oldest first.
+
+        Args:
+            session_id: The session.
+            step: Number of the transcript, of `steps`.
+        """
         ...
 
     def load_summary(self, session_id: str, step: int) -> Mapping[str, Any]:
-        """Return what `save_summary` stored; an OSError with ENOENT if nothing was."""
+        """Return what `save_summary` stored.
+
+        Args:
+            session_id: The session.
+            step: Number of the transcript that it stands for.
+
+        Raises:
+            OSError: With ENOENT as its `errno`, if nothing was stored.
+        """
         ...
 
 

@@ -389,7 +389,7 @@ class Checkpoint:
     """A compaction as a small record that is replayed over the history it came from.
 
     Attributes:
-        key: Prefix chain key of the first `covered` items (`compact_otel.core.ledger`).
+        key: A hash of the first `covered` items, each bound to those before it.
         covered: How many items, from the start, the record speaks of.
         kept: Indices below `covered` that stay, ascending.
         summary: Text of the summary that stands for the rest, without its frame; None if nothing
@@ -518,7 +518,12 @@ class SessionStatus:
 
     @classmethod
     def of(cls, session_id: str, checkpoint: Checkpoint | None) -> SessionStatus:
-        """Return what a compaction that is in force leaves; None for no compaction."""
+        """Return what a compaction that is in force leaves.
+
+        Args:
+            session_id: The session.
+            checkpoint: The compaction, None if there is none.
+        """
         if checkpoint is None:
             return cls(session_id=session_id)
         return cls(

@@ -21,6 +21,12 @@ class NoopEstimator:
     Counts the texts that a model would see: no ids, no roles, no framing, and nothing for pictures.
     No model counts like this; use it where a test needs sizes and no vocabulary.
 
+    Args:
+        chars_per_token: Characters that make a token, above 0.
+
+    Raises:
+        ConfigError: If `chars_per_token` is not above 0.
+
     Attributes:
         name: For telemetry.
     """

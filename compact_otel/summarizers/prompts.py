@@ -181,7 +181,7 @@ _FACT_CHARS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
-    """The templates.
+    """What an `OpenAISummarizer` tells a model: the rules, the sections of a note, and examples.
 
     Attributes:
         version: Of the templates; say your own when you change one.

@@ -93,6 +93,10 @@ class Step:
         incomplete: Why the response stops before its end, if it does.
         usage: Members that replace those of the usage reported, by their names in the API.
         index: Where the step stands in its Script or FirstMatch, which fill it in.
+
+    Raises:
+        TypeError: If `needs` is a string.
+        ValueError: If `status` is no error, or `delay_s` is below 0.
     """
 
     text: str | None = None
@@ -143,6 +147,8 @@ class Step:
 
 
 ModelBehaviour: TypeAlias = Callable[[ModelRequest], Step]
+"""What the model does about a request; may block, and is called by several threads at once."""
+
 Predicate: TypeAlias = Callable[[ModelRequest], bool]
 
 

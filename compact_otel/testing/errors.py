@@ -12,6 +12,12 @@ class ApiError(Exception):
     A behaviour may raise it to fail a request in a way that `Step.status` and `Step.error` cannot
     say.
 
+    Args:
+        message: What the server says.
+        status: The HTTP status; from 500 on the error's type is `server_error`.
+        code: What programs tell the error by, such as `context_length_exceeded`.
+        param: The field of the request that it is about.
+
     Attributes:
         status: The HTTP status.
         error: The object under `error` on the wire.

@@ -11,6 +11,8 @@ from compact_otel.testing.errors import ContextOverflowError
 OverflowStyle = Literal[
     "http", "sse_error", "sse_error_flat", "sse_failed", "llama_cpp", "empty_stream"
 ]
+"""How a request learns that it does not fit; `LocalOpenAI` says what each is like."""
+
 _OUTPUT_LIMITS = {
     "responses": ("max_output_tokens",),
     "chat": ("max_completion_tokens", "max_tokens"),

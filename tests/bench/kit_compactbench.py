@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kit_pipeline import Item, note, shorten, text_of
+from kit_pipeline import Item, note, text_of
 
-from compact_otel.estimators.noop import NoopEstimator
 from compact_otel.estimators.vocabulary import encoding
 
 INSTALL = "uv run --with compactbench==0.1.0 python tests/bench/kits.py --templates DIR"
 _SEEDS = range(1, 9)
 _RATIO = 4
-_CHARACTERS = NoopEstimator(1)
 
 
 def count(text: str) -> int:
@@ -39,14 +38,17 @@ def kit(module: str) -> Any:
 
 
 def elite(
-    templates: Path | None, ratio: float = _RATIO, *, whole: bool = False
+    templates: Path | None,
+    ratio: float = _RATIO,
+    *,
+    shortened: Callable[[Sequence[Item], int], list[Item]] | None = None,
 ) -> dict[str, float]:
     """Return retention and stale-free of the elite practice, in per cent.
 
     Args:
         templates: Folder with the kit's templates.
         ratio: How many times smaller the text has to be, in the kit's tokens.
-        whole: Read all that would be sent, not the note of all turns alone.
+        shortened: Reads all that this leaves, not the note of all turns.
     """
     dsl, engine, scoring = kit("dsl"), kit("engine"), kit("scoring")
     if templates is None or not list(templates.glob("*.yaml")):
@@ -60,7 +62,7 @@ def elite(
         template = dsl.parse_template_file(path)
         for seed in _SEEDS:
             case = engine.generate_case(template, seed, dsl.DifficultyLevel.ELITE)
-            text, real = _compacted(case, ratio, whole=whole)
+            text, real = _compacted(case, ratio, shortened)
             ratios.append(real)
             for question in case.evaluation_items:
                 score = scoring.run_check(question.expected, text)
@@ -80,7 +82,9 @@ def elite(
     }
 
 
-def _compacted(case: Any, ratio: float, *, whole: bool) -> tuple[str, float]:
+def _compacted(
+    case: Any, ratio: float, shortened: Callable[[Sequence[Item], int], list[Item]] | None
+) -> tuple[str, float]:
     items: list[Item] = [
         {"role": str(turn.role), "content": turn.content} for turn in case.transcript.turns
     ]
@@ -88,9 +92,8 @@ def _compacted(case: Any, ratio: float, *, whole: bool) -> tuple[str, float]:
     room = int(sum(len(turn.content) for turn in case.transcript.turns) / ratio)
     text = ""
     while room > 0:
-        if whole:
-            sent = shorten(items, room, estimator=_CHARACTERS, turns=1)
-            text = "\n".join(text_of(item) for item in sent)
+        if shortened is not None:
+            text = "\n".join(map(text_of, shortened(items, room)))
         else:
             text = note(items, room)
         if count(text) * ratio <= before:

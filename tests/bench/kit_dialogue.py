@@ -7,7 +7,7 @@ and the next stretch to the same budget.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ _BUDGET = 0.10
 _ROUNDS = 5
 _STRETCH = 8_000
 _SEEDS = (1, 2, 3)
+
+Shorten = Callable[[Sequence[Item], int], list[Item]]
 
 
 def dialogue(folder: Path) -> list[Item]:
@@ -71,26 +73,27 @@ def _with(items: Sequence[Item], said: Sequence[str]) -> list[Item]:
     return result
 
 
-def _texts(items: Sequence[Item], rest: Sequence[Item]) -> list[str]:
+def _texts(items: Sequence[Item], rest: Sequence[Item], shortened: Shorten = shorten) -> list[str]:
     """Return what is left after each round."""
     room = int(tokens_of(items) * _BUDGET)
     texts: list[str] = []
     history = list(items)
     for _ in range(_ROUNDS):
-        history = shorten(history, room)
+        history = shortened(history, room)
         texts.append("\n".join(map(text_of, history)).lower())
         stop = _cut(rest, _STRETCH)
         history, rest = [*history, *rest[:stop]], rest[stop:]
     return texts
 
 
-def canaries(folder: Path) -> dict[str, float]:
+def canaries(folder: Path, shortened: Shorten = shorten) -> dict[str, float]:
     """Return the kit's canaries that survive in 64k tokens of dialogue, in per cent."""
     items = dialogue(folder)
     stop = _cut(items, _TOKENS)
     planted_here = kit("canaries").seeded_canaries()
     probe = kit("probes").BehaviorProbe()
-    texts = _texts(_with(items[:stop], [one.content for one in planted_here]), items[stop:])
+    said = [one.content for one in planted_here]
+    texts = _texts(_with(items[:stop], said), items[stop:], shortened)
     rates = [
         100 * sum(probe.probe(one, text).survived for one in planted_here) / len(planted_here)
         for text in texts
@@ -98,7 +101,7 @@ def canaries(folder: Path) -> dict[str, float]:
     return {"budget": _BUDGET, **{f"round_{n}": rate for n, rate in enumerate(rates, 1)}}
 
 
-def updates(folder: Path) -> dict[str, float]:
+def updates(folder: Path, shortened: Shorten = shorten) -> dict[str, float]:
     """Return how many of the kit's eight paraphrased updates are resolved, mean of some seeds."""
     items = dialogue(folder)
     stop = _cut(items, _TOKENS)
@@ -108,7 +111,7 @@ def updates(folder: Path) -> dict[str, float]:
             _, known, meta = getattr(kit("semantic_corpus"), build)(seed)
             changed = [one for one in known if one.id in meta["conflicts"]]
             said = [*meta["initial_statements"].values(), *(one.content for one in changed)]
-            text = _texts(_with(items[:stop], said), items[stop:])[-1]
+            text = _texts(_with(items[:stop], said), items[stop:], shortened)[-1]
             for one in changed:
                 kept = all(token in text for token in one.required_tokens)
                 latest += kept

@@ -6,7 +6,8 @@
 
 The kits are not in the lock: `--with` puts them beside the project for this run. `--templates` is
 `benchmarks/public/elite_practice` of compactbench's source distribution (its wheel has none);
-`--data` a folder of transcripts. What is not there is left out, with a line that says so.
+`--data` a folder of transcripts. What is not there is left out, with a line that says so. The parts
+called `peers` are what others do without a model; those of the group `bench` need `--group bench`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import kit_compactbench
 import kit_conformance
 import kit_dialogue
+import kit_peers
 import kit_pipeline
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "transcripts"
@@ -42,15 +44,26 @@ def main() -> None:
     parts: dict[str, Callable[[], object]] = {
         "conformance_20": kit_conformance.benchmark,
         "conformance_10": lambda: kit_conformance.benchmark(0.10),
+        "conformance_10_note": lambda: kit_conformance.benchmark(
+            0.10, compactor=kit_conformance.Note
+        ),
         "conformance_20_note": lambda: kit_conformance.benchmark(compactor=kit_conformance.Note),
         "conformance_generated_note": lambda: kit_conformance.generated(
             compactor=kit_conformance.Note
         ),
         "conformance_generated": kit_conformance.generated,
+        "conformance_generated_10": lambda: kit_conformance.generated(0.10),
+        "conformance_generated_10_note": lambda: kit_conformance.generated(
+            0.10, compactor=kit_conformance.Note
+        ),
         "compactbench_4x": lambda: kit_compactbench.elite(given.templates),
         "dialogue_canaries": lambda: kit_dialogue.canaries(given.data),
         "dialogue_updates": lambda: kit_dialogue.updates(given.data),
         "dialogue_constraints": lambda: kit_dialogue.constraints(given.data),
+        "peers_20": lambda: kit_peers.conformance(0.20),
+        "peers_10": lambda: kit_peers.conformance(0.10),
+        "peers_compactbench": lambda: kit_peers.compactbench(given.templates),
+        "peers_dialogue": lambda: kit_peers.dialogue(given.data),
     }
     unknown = set(given.only or ()) - parts.keys()
     if unknown:

@@ -57,14 +57,6 @@ def test_the_files_are_those_of_the_layout(archive):
     assert sorted(said) == archive.names("user_123")
 
 
-def test_every_test_that_security_names_is_there():
-    root = Path(__file__).parents[2]
-    named = re.findall(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`", (root / "SECURITY.md").read_text())
-    assert len(named) > 8
-    for path, test in named:
-        assert f"def {test}(" in (root / path).read_text() or not test, (path, test)
-
-
 def test_every_command_of_the_group_is_shown(archive):
     shown = {command.split()[0] for command in COMMANDS}
     listed = archive.run("--help").stdout.partition("Commands:\n")[2]

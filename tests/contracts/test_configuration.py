@@ -3,17 +3,13 @@
 import ast
 import json
 import re
-import shlex
 from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
-from click.testing import CliRunner
 
-import compact_otel
-from compact_otel.cli import main
 from compact_otel.config import SECTIONS, CompactConfig
 from compact_otel.config.layers import all_rules
 from compact_otel.config.names import variable
@@ -23,24 +19,12 @@ from tests.contracts.config_reference import EXAMPLE, PAGE, example, with_refere
 ROOT = Path(__file__).parents[2]
 DOC = PAGE.read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```yaml\n# (\w+\.yaml)\n(.*?)```", DOC, re.DOTALL))
-BLOCKS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
-COMMANDS = [
-    (command, printed)
-    for block in re.findall(r"```console\n(.*?)```", DOC, re.DOTALL)
-    for command, printed in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
-]
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    yield
-    compact_otel.uninstrument()
 
 
 @pytest.fixture
-def documented(tmp_path):
+def documented(tmp_path, monkeypatch):
     """Write the files of the document, line by line as they stand there."""
+    monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(f"# {name}\n{text}")
 
@@ -56,30 +40,6 @@ def test_every_file_of_the_document_is_used_and_read(documented):
     (as_json,) = re.findall(r"```json\n(.*?)```", DOC, re.DOTALL)
     Path("same.json").write_text(as_json)
     assert CompactConfig.load(config="same.json").policy == config.policy
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_python_block_of_the_document_runs(block, tmp_path):
-    assert len(BLOCKS) == 2
-    (tmp_path / "overrides.yaml").write_text(FILES["overrides.yaml"])
-    exec(compile(block, "CONFIGURATION.md", "exec"), {})
-
-
-@pytest.mark.parametrize(("command", "printed"), COMMANDS, ids=[each[0] for each in COMMANDS])
-def test_every_command_of_the_document_prints_what_is_shown(command, printed, tmp_path):
-    assert len(COMMANDS) == 4
-    if "show" in command or "wrong" in command:
-        for name, text in FILES.items():
-            (tmp_path / name).write_text(f"# {name}\n{text}")
-    command = command.partition(" > ")[0]
-    words = shlex.split(command)
-    environment = dict(word.split("=", 1) for word in words if "=" in word)
-    arguments = [word for word in words if "=" not in word][1:]
-    result = CliRunner().invoke(main, arguments, env={"COLUMNS": "120", **environment})
-    assert result.exit_code == (1 if "wrong.yaml" in command else 0), result.output
-    shown = [" ".join(line.split()) for line in result.output.splitlines()]
-    for line in printed.splitlines():
-        assert line == "..." or " ".join(line.split()) in shown
 
 
 def test_the_example_is_every_setting_with_its_default():
@@ -118,11 +78,6 @@ def test_the_schema_takes_the_example_and_refuses_a_typo():
     described = schema["$defs"]["CompactPolicy"]["properties"]["trigger_pct"]
     assert described["description"].startswith("Compact when")
     assert described["default"] == 0.85
-
-
-def test_every_link_of_the_document_leads_to_a_file():
-    for target in re.findall(r"\]\((?!http|#)([^)#]+)", DOC):
-        assert (PAGE.parent / target).exists(), target
 
 
 # --- every field is read by code ---

@@ -1,23 +1,12 @@
-"""What the README says is so: its Python runs, its table is the code's."""
+"""What the README promises of itself: its defaults are the code's, it and its example are short."""
 
 import re
-from pathlib import Path
 
-import pytest
+from compact_otel.config import CompactConfig
+from compact_otel.config.layers import all_rules, value_at
+from tests.docs.pages import blocks, section, text_of
 
-import compact_otel
-from compact_otel.config import (
-    CompactConfig,
-    EstimatorConfig,
-    RedactionConfig,
-    StorageConfig,
-    SummarizerConfig,
-    TelemetryConfig,
-)
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+README = text_of("README.md")
 SETTINGS = [
     (name, default)
     for names, default in re.findall(r"^\| (`[\w.]+`[^|]*)\| ([^|]+?) \|", README, re.MULTILINE)
@@ -25,41 +14,29 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    yield
-    compact_otel.uninstrument()
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_python_block_of_the_readme_runs(block):
-    exec(compile(block, "README.md", "exec"), {})
-
-
-def test_the_readme_lists_every_setting_with_its_default():
-    config = CompactConfig()
-    sections = {
-        "telemetry": TelemetryConfig(),
-        "estimator": EstimatorConfig(),
-        "summarizer": SummarizerConfig(),
-        "storage": StorageConfig(),
-        "redaction": RedactionConfig(),
-    }
-    names = {name for name, _ in SETTINGS}
-    policy = set(config.policy.__slots__)
-    nested = {f"{name}.{field}" for name, part in sections.items() for field in part.__slots__}
-    top = set(config.__slots__) - {"policy", "model", *sections}
-    assert names == policy | nested | top
+def test_the_settings_of_the_readme_have_the_defaults_that_it_shows():
+    paths = {path[-1] if path[0] == "policy" else ".".join(path): path for path, _ in all_rules()}
+    assert len(SETTINGS) == 10
     for name, shown in SETTINGS:
-        section, _, field = name.rpartition(".")
-        holder = sections.get(section) or (config.policy if field in policy else config)
-        value = getattr(holder, field)
         if name != "max_context_tokens":
-            written = (",".join(value) or "none") if isinstance(value, tuple) else str(value)
-            assert shown.strip("`") == written, name
+            assert shown.strip("`") == str(value_at(CompactConfig(), paths[name])), name
 
 
-def test_every_link_of_the_readme_leads_to_a_file():
-    for target in re.findall(r"\]\((?!http)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+def test_the_figures_of_the_readme_stand_where_it_leads_to():
+    table = README.partition("| what | figure |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\|[^|]*\| \[(.*?)\]\((.*?)#(.*?)\)(.*)\|$", table, re.MULTILINE)
+    assert len(rows) == 6
+    for figure, page, anchor, rest in rows:
+        there = section(page, anchor)
+        for number in re.findall(r"\d+(?:\.\d+)?", f"{figure} {rest}"):
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", there), (figure, number)
+
+
+def test_the_integration_has_at_most_ten_lines():
+    (agent,) = (block.text for block in blocks("README.md") if "Runner.run_sync" in block.text)
+    assert len([line for line in agent.splitlines() if line]) <= 10
+    assert "compact_otel.instrument()" in agent
+
+
+def test_the_readme_can_be_read_at_one_sitting():
+    assert len(README.splitlines()) < 250

@@ -1,39 +1,23 @@
-"""What docs/SUMMARIES.md says is so: its Python runs, and its tables are the code's."""
+"""What docs/SUMMARIES.md says is so: its tables are the code's."""
 
 import inspect
 import re
-from pathlib import Path
 from typing import get_args
-
-import pytest
 
 import compact_otel
 from compact_otel.core.events import FailureFallback
 from compact_otel.core.settings import CompactPolicy, Strategy
 from compact_otel.summarizers import openai, openai_call
 from compact_otel.summarizers.prompts import PROMPTS
+from tests.docs.pages import blocks, text_of
 from tests.histories import manager, talk
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "SUMMARIES.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    yield
-    compact_otel.uninstrument()
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_python_block_runs(block):
-    exec(compile(block, "SUMMARIES.md", "exec"), {})
+TEXT = text_of("docs/SUMMARIES.md")
 
 
 def test_the_summariser_in_five_lines_is_the_one_that_writes():
     names = {}
-    exec(compile(BLOCKS[-1], "SUMMARIES.md", "exec"), names)
+    exec(blocks("docs/SUMMARIES.md", languages=("python",))[-1].text, names)
     writer = names["FirstWords"]()
     policy = {"keep_recent_turns": 1, "keep_user_tokens": 0, "summary_max_tokens": 1_000}
     made = manager(2_000, summarizer=writer, **policy)

@@ -54,8 +54,7 @@ class AriadneSpanExporter(SpanExporter):
     """Sends finished spans to the Ariadne trace viewer, ours and everybody's, as one tree.
 
     `OTEL_TRACES_EXPORTER=otlp,ariadne` makes one without arguments; then file and environment
-    decide.
-    By hand, with a delay that suits a viewer:
+    decide. By hand, with a delay that suits a viewer:
 
         BatchSpanProcessor(AriadneSpanExporter(), schedule_delay_millis=100)
 
@@ -69,9 +68,10 @@ class AriadneSpanExporter(SpanExporter):
             elsewhere than on this machine that is said once.
         timeout: Seconds for one request, above 0 and at most 2; None for
             `telemetry.ariadne_timeout`.
-        event_rows: `compact`, `all` or `none`, as in `Look`; None for
-            `telemetry.ariadne_event_rows`.
-        group: `agent` or `session`; None for `telemetry.ariadne_group`.
+        event_rows: Whose events are rows of their own: `compact` ours and exceptions, `all`,
+            `none`; None for `telemetry.ariadne_event_rows`.
+        group: What traces stand together by, `agent` or `session`; None for
+            `telemetry.ariadne_group`.
         icon: Whether compactions stand out; None for `telemetry.ariadne_icon`.
         redactor: What every string goes through; None for what `redaction` says.
         settings: The section `telemetry`; None for that of file and environment.
