@@ -26,6 +26,9 @@ from compact_otel.prices import price_of
 
 T = TypeVar("T")
 
+_NEAR = 0.5
+"""Share of the bytes at which a vocabulary is needed from which on it is loaded, in a thread."""
+
 
 def job_of(shared: Shared, request: Request) -> Job:
     """Return the job of a request."""
@@ -103,15 +106,20 @@ def _while_cold(
 ) -> TokenEstimator:
     """Return the rough estimator for a call that is small, whatever its bytes turn out to be.
 
-    Only while no vocabulary is loaded; a program that never comes near its window loads none.
+    Only while no vocabulary is loaded; a program that never comes near its window loads none. Where
+    it comes nearer one is loaded while the model answers, so that no call waits for it.
     """
     rough = shared.parts.rough
     if rough is None:
         return shared.estimator
     known = memory.heard  # files and tools of another server are seen by the provider only
     most = max(rough.most(memory.items, call), 2 * known.tokens if known else 0)
-    small = most < min(bounds.soon or bounds.trigger, bounds.trigger)
-    return rough if small else shared.estimator
+    needed = min(bounds.soon or bounds.trigger, bounds.trigger)
+    if most >= needed:
+        return shared.estimator
+    if most >= needed * _NEAR:
+        shared.parts.load_ahead(call.model)
+    return rough
 
 
 def _counter(request: Request, scale: Scale) -> Callable[[View], Awaitable[int]] | None:

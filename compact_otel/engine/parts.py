@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
@@ -15,6 +16,8 @@ from compact_otel.config import CompactConfig, SummarizerConfig
 from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import Exporter, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import CallContext, FixedTokens, Item
+from compact_otel.engine.workers import WORKERS
+from compact_otel.model_names import understood
 from compact_otel.redaction import Gate
 
 if TYPE_CHECKING:
@@ -56,6 +59,14 @@ class Parts:
         self.summarizers = _summarizers(given)
         self.storage = storage_of(config, self.gate) if storage is None else storage
         self.exporters = _exporters(config, self.gate) if exporters is None else tuple(exporters)
+        self._loading: set[str] = set()
+
+    def load_ahead(self, model: str | None) -> None:
+        """Begin to load what the estimator needs for a model, once; a failure is left to the count."""
+        encoding = understood(model).encoding
+        if encoding not in self._loading:
+            self._loading.add(encoding)
+            WORKERS.start(partial(warm_up, self.estimator, model))
 
 
 def is_own(part: object) -> bool:

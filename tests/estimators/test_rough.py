@@ -93,5 +93,36 @@ def test_the_vocabulary_is_loaded_when_the_window_comes_nearer():
     names, loaded = json.loads(answer.stdout)
     assert names[0] == "pieces"
     assert names[-1] == "tiktoken:o200k_base"
-    assert loaded == [name != "pieces" for name in names]
-    assert 5 <= loaded.index(True) <= 25
+    exact = [name != "pieces" for name in names]
+    assert 5 <= exact.index(True) <= 25
+    assert loaded[exact.index(True)]
+    assert loaded.index(True) >= 3
+
+
+AHEAD = """
+import json, time
+from compact_otel import CompactConfig, CompactManager
+from compact_otel.core.types import CallContext
+from compact_otel.estimators.vocabulary import is_loaded
+
+config = CompactConfig.load(max_context_tokens=10_000, storage={"adapter": "none"})
+manager = CompactManager(config)
+for size in (2_000, 5_000):  # below half of the bytes at which anything may be done, and above it
+    history = [{"role": "user", "content": "a" * size}]
+    manager.preflight("s", history, call=CallContext(model="gpt-4o"))
+    print(is_loaded(), "tiktoken" in __import__("sys").modules, flush=True)
+until = time.monotonic() + 30
+while not is_loaded() and time.monotonic() < until:
+    time.sleep(0.01)
+print(is_loaded())
+"""
+
+
+def test_the_vocabulary_is_loaded_in_a_thread_before_a_call_needs_it():
+    answer = subprocess.run(
+        [sys.executable, "-c", AHEAD], capture_output=True, text=True, check=True
+    )
+    small, near, later = answer.stdout.splitlines()
+    assert small == "False False"
+    assert near.startswith("False"), "the call itself has not waited for it"
+    assert later == "True"
