@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+# For `bash .ci/run mutation`: the same few examples in each of its thousands of runs.
+settings.register_profile("mutation", deadline=None, derandomize=True, max_examples=10)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_waits_at_the_end():

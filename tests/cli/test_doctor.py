@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from compact_otel import CompactManager, ConfigError, manager
 from compact_otel.adapters import packing, s3
 from compact_otel.cli import main
-from compact_otel.doctor import command
+from compact_otel.doctor import command, package
 from tests.adapters.packed import KEY
 from tests.exporters.ariadne_server import AriadneServer
 
@@ -318,3 +319,20 @@ def test_on_a_terminal_what_to_do_stands_below_each_problem(tmp_path):
     assert "problem settings mode must be one of compact, observe, off, got 'of'" in shown
     assert shown.endswith("1 problem; what to do stands below each.")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("found", ["0.13.9", None])
+def test_an_agents_sdk_that_is_missing_or_too_old_is_a_problem_with_a_way_out(
+    doctor, monkeypatch, found
+):
+    def version(name):
+        if found is None:
+            raise metadata.PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(package.metadata, "version", version)
+    code, said = doctor()
+    (problem,) = (text for text in said["problem"] if "openai-agents" in text)
+    assert code == 1
+    assert "not installed" in problem if found is None else "0.13.9" in problem
+    assert "0.14" in problem  # what to install

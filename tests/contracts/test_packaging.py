@@ -1,6 +1,7 @@
 """What an installed compact_otel promises to pip, to type checkers and to every program's start."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -57,8 +58,21 @@ def test_the_installed_command_is_compactctl():
     assert callable(entry_point.load())
 
 
-def test_the_version_in_the_code_is_the_installed_one():
-    assert compact_otel.__version__ == metadata.version("compact-otel")
+def test_the_version_in_the_code_is_the_installed_one_and_the_newest_in_the_changelog():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[([^\]]+)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert compact_otel.__version__ == metadata.version("compact-otel") == released[0]
+
+
+def test_the_extra_all_is_every_other_extra():
+    (described,) = (
+        Requirement(line)
+        for line in metadata.requires("compact-otel")
+        if Requirement(line).name == "compact-otel"
+    )
+    extras = set(metadata.metadata("compact-otel").get_all("Provides-Extra"))
+    assert described.extras == extras - {"all"} == {"encrypt", "prices", "s3"}
+    assert described.marker.evaluate({"extra": "all"})
 
 
 def test_type_checkers_may_read_our_annotations():
@@ -125,6 +139,16 @@ def test_requirements_dev_txt_adds_the_tools_to_the_same_pins(pyproject):
     assert set(requirement_lines("requirements.txt")) <= set(
         requirement_lines("requirements-dev.txt")
     )
+
+
+def test_every_extra_is_in_the_pins_that_ci_runs_on(pyproject):
+    locked, lowest = map(locked_versions, ("requirements-dev.txt", ".ci/requirements-lowest.txt"))
+    extras = pyproject["project"]["optional-dependencies"]
+    for declared in (
+        Requirement(line) for name in extras if name != "all" for line in extras[name]
+    ):
+        name = canonicalize_name(declared.name)
+        assert all(declared.specifier.contains(v) for v in locked[name] + lowest[name]), declared
 
 
 def test_requirements_txt_leaves_the_tools_out(pyproject):

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 import compact_otel
+from tests.histories import talk
 
 NAMES = {
     "CompactConfig",
@@ -88,3 +89,33 @@ def test_public_signatures_are_typed():
         assert "return" in hints
         parameters = set(inspect.signature(function).parameters) - {"self"}
         assert parameters <= set(hints)
+
+
+async def test_a_history_is_compacted_once_and_nothing_is_stored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    history = talk(30)
+    given = [dict(item) for item in history]
+    result = compact_otel.compact(history, model="gpt-4o", keep_recent_turns=2)
+    assert result.outcome == "compacted"
+    assert history == given
+    assert result.tokens_after < 0.5 * result.tokens_before
+    assert result.messages[-1] is history[-1]
+    assert list(tmp_path.iterdir()) == []
+    again = await compact_otel.acompact(history, model="gpt-4o", keep_recent_turns=2)
+    assert (again.messages, again.summary) == (result.messages, result.summary)
+
+
+def test_a_setting_that_is_not_known_is_refused_by_compact():
+    with pytest.raises(compact_otel.ConfigError, match="keep_recent_turn"):
+        compact_otel.compact(talk(2), keep_recent_turn=2)
+
+
+def test_compact_asks_the_summariser_it_is_given():
+    class Own:
+        name = "own"
+
+        def summarize(self, request):
+            return "The parcel number is 4711."
+
+    result = compact_otel.compact(talk(30), summarizer=Own(), keep_recent_turns=2)
+    assert "The parcel number is 4711." in result.summary

@@ -55,6 +55,22 @@ def texts(result):
     return texts_in(result.messages)
 
 
+def orders(edition, count=90):
+    """Return a JSON list, on one line, of which each edition differs in a value."""
+    rows = [{"order": f"A-{n}", "state": "open"} for n in range(count)]
+    return json.dumps([{"order": "newest", "state": f"edition {edition}"}, *rows])
+
+
+def test_json_that_came_again_in_another_shape_is_the_same_values():
+    outputs = [orders(number) for number in range(4)]
+    outputs.append(json.dumps(json.loads(orders(4)), separators=(",", ":")))
+    pairs = [reads("orders", text, f"c{number}") for number, text in enumerate(outputs)]
+    history = [user("Look after the orders."), *(item for pair in pairs for item in pair)]
+    result = narrow().preflight("s", history)
+    assert (result.outcome, result.summary, result.cleared) == ("compacted", None, 4)
+    assert all("the same call was made again later" in line for line in texts(result)[:-1])
+
+
 def test_what_was_read_again_gives_way_and_nobody_is_asked_for_a_summary():
     history, writer, exporter = reading_again(), Summarizer(), Exporter()
     made = narrow(summarizer=writer, exporters=[exporter])

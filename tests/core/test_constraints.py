@@ -75,6 +75,18 @@ STORIES = (
 )
 
 
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("英語で答えてはいけません。", "英語で答えてはいけませんか。"),
+        ("不要用英语回答", "不要用英语回答吗"),
+    ],
+)
+def test_a_question_without_a_question_mark_is_no_rule(said, asked):
+    assert strength(said) is Strength.RULE
+    assert strength(asked) is Strength.NONE
+
+
 @pytest.mark.parametrize("sentence", RULES)
 def test_a_prohibition_or_a_limit_is_a_rule(sentence):
     assert strength(sentence) is Strength.RULE

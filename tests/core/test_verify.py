@@ -7,7 +7,7 @@ import pytest
 from compact_otel.core.assemble import View, summary_item, whole
 from compact_otel.core.errors import VerificationError
 from compact_otel.core.settings import CompactPolicy
-from compact_otel.core.types import Opaque
+from compact_otel.core.types import Cleared, Opaque
 from compact_otel.core.verify import verify
 from tests.histories import (
     answer,
@@ -54,6 +54,36 @@ def test_an_item_that_was_dropped_before_may_not_come_back():
     before = View(kept=(1, 2), summary="s", version=1)
     with pytest.raises(VerificationError, match="came back"):
         check(items, [0, 2], before=before)
+
+
+TALKED = [system(), user(), call("a"), output("a"), user()]
+
+
+def check_cleared(index):
+    entry = Cleared(index=index, text="gone", tokens=3, superseded=True)
+    after = View(kept=(0, 1, 2, 3, 4), summary="s", version=1, cleared=(entry,))
+    verify(TALKED, whole(TALKED), after, CompactPolicy())
+
+
+def test_the_output_of_a_tool_may_be_cleared():
+    check_cleared(3)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"), [(0, "may not be"), (9, "may not be"), (2, "output")]
+)
+def test_nothing_else_may_be_cleared(index, message):
+    with pytest.raises(VerificationError, match=message):
+        check_cleared(index)
+
+
+def test_an_output_that_was_cleared_does_not_come_back():
+    items = [*TALKED[:4], call("b"), output("b"), user()]
+    first, second = (Cleared(index=n, text="gone", tokens=3, superseded=True) for n in (3, 5))
+    before = View(kept=tuple(range(7)), cleared=(first,))
+    after = View(kept=tuple(range(7)), cleared=(second,))
+    with pytest.raises(VerificationError, match="came back that had been cleared"):
+        verify(items, before, after, CompactPolicy())
 
 
 def test_what_a_provider_has_sealed_is_replaced_or_stays():

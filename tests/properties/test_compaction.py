@@ -164,7 +164,8 @@ def test_a_result_has_one_summary_and_those_that_may_not_go(history, setting):
     free = [item for item in old if id(item) not in pinned]
     spans = any(True for item in history for _ in opens(item))
     assert not free or spans  # one that stands between a call and its output stays with them
-    assert result.summary is not None
+    # Where outputs that were cut short are enough, nothing else goes.
+    assert result.summary is not None or (result.cleared and not result.dropped)
     assert result.tokens_after < result.tokens_before
 
 

@@ -89,12 +89,15 @@ class Signals:
 
     @property
     def metrics(self):
+        return [metric for scope in self.scoped_metrics for metric in scope.metrics]
+
+    @property
+    def scoped_metrics(self):
         data = self._reader.get_metrics_data()
         return [
-            metric
+            scope
             for resource in (data.resource_metrics if data else ())
             for scope in resource.scope_metrics
-            for metric in scope.metrics
         ]
 
     @property

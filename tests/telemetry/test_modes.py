@@ -1,5 +1,7 @@
 """`COMPACT_EVENTS`: the same events as span events, as log records, or as both."""
 
+from importlib import metadata
+
 import pytest
 from opentelemetry._logs import NoOpLoggerProvider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
@@ -55,6 +57,15 @@ async def test_a_log_record_is_the_span_event_and_says_whose_call_it_was(signals
     times = [event.record.log_record.timestamp for event in signals.log_events]
     assert span.start_time <= times[0] <= times[-1] <= span.end_time
     assert times == sorted(times)
+
+
+async def test_spans_log_records_and_metrics_say_which_version_of_us_they_are_from(signals):
+    await compacted(events="both", **signals.providers)
+    scopes = [span.instrumentation_scope for span in signals.ours]
+    scopes += [event.record.instrumentation_scope for event in signals.log_events]
+    scopes += [metrics.scope for metrics in signals.scoped_metrics]
+    installed = metadata.version("compact-otel")
+    assert {(scope.name, scope.version) for scope in scopes} == {("compact_otel", installed)}
 
 
 async def test_what_stands_on_the_span_is_there_in_every_mode(signals):
