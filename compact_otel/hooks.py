@@ -57,6 +57,7 @@ class Prepared:
         estimate: Tokens the call was taken to have, 0 if unknown.
         place: The OpenTelemetry context that the call came with.
         is_rescue: Whether this is a second attempt.
+        unsaid: Tokens of the first one, if nothing but an empty answer speaks of its size.
         compacted: Whether its input is, None if an outer wrapper knows.
     """
 
@@ -68,6 +69,7 @@ class Prepared:
     estimate: int = 0
     place: otel.Context = field(default_factory=otel.get_current)
     is_rescue: bool = False
+    unsaid: int = 0
     compacted: bool | None = None
 
 
@@ -160,7 +162,8 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
         return await _reread(manager, refused, original)
     overflow = overflow_in(problem)
     if overflow is None and _says_nothing(problem):
-        overflow = Overflow() if manager.is_near_limit(refused.context, refused.estimate) else None
+        near = manager.is_near_limit(refused.context, refused.estimate)
+        overflow = Overflow(is_certain=False) if near else None
     if overflow is None:
         return None
     sent = refused.call.argument("input")
@@ -184,6 +187,7 @@ async def _rescued(manager: CompactManager, refused: Prepared, problem: object) 
         history_key=result.history_key,
         context=refused.context,
         is_rescue=True,
+        unsaid=0 if overflow.is_certain else refused.estimate,
         compacted=_is_compacted(manager, result),
     )
 
@@ -323,7 +327,7 @@ def _count(
         if call.original is None and not call.is_rescue:
             return  # nobody's to judge
         if problem is None or overflow_in(problem) is not None:
-            manager.rescued(result, call.context.model)
+            manager.rescued(result, call.context.model, unsaid=call.unsaid)
 
 
 async def _response(going: Prepared) -> Any:

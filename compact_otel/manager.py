@@ -226,7 +226,8 @@ class CompactManager:
         """Return what to send after the provider refused a call as too large.
 
         What the provider says of its window is remembered for the model and holds for every later
-        call; what it counted for this one corrects the estimates.
+        call; what it counted for this one corrects the estimates. What is no more than perhaps a
+        refusal (`is_certain`) holds for this call only.
 
         Args:
             session_id: As in `preflight`.
@@ -236,7 +237,8 @@ class CompactManager:
             refused: What the provider said.
             history_key: `CompactResult.history_key` of the decision on the refused call.
         """
-        self._service.learn(session_id, history_key, call.model, estimate, refused)
+        if refused.is_certain:
+            self._service.learn(session_id, history_key, call.model, estimate, refused)
         return await self._service.runs.arun(
             Request(
                 session_id=session_id,
@@ -245,6 +247,7 @@ class CompactManager:
                 trigger="reactive",
                 on_insufficient="passthrough",
                 refused=refused,
+                below=None if refused.is_certain else estimate,
             )
         )
 
@@ -258,15 +261,16 @@ class CompactManager:
         """
         self._service.heard(session_id, history_key, usage)
 
-    def rescued(self, result: RescueResult, model: str | None) -> None:
+    def rescued(self, result: RescueResult, model: str | None, *, unsaid: int = 0) -> None:
         """Count what became of a call that the provider had refused as too large.
 
         Args:
             result: `recovered` if it went through in the end, `failed` if not, `refused` if it
                 could not be sent again, as its answer had begun.
             model: As in `CallContext`.
+            unsaid: Tokens of the call, where the provider did not say that it was too large.
         """
-        self._service.rescued(result, model)
+        self._service.rescued(result, model, unsaid)
 
     def is_near_limit(self, call: CallContext, estimate: int) -> bool:
         """Say whether a call that got an empty answer may have been too large.

@@ -49,10 +49,12 @@ class Overflow:
     Attributes:
         limit: Tokens the provider accepts, None if it does not say.
         used: Tokens the provider counted, None if it does not say.
+        is_certain: Whether the provider says so at all; an empty answer may mean anything.
     """
 
     limit: int | None = None
     used: int | None = None
+    is_certain: bool = True
 
 
 def overflow_in(problem: object) -> Overflow | None:

@@ -34,6 +34,9 @@ _USUAL_OUTPUT = 16_384
 
 _UNKNOWN = Window(size=128_000, output_reserve=_USUAL_OUTPUT, source="default")
 
+_PROOF = 2
+"""Empty answers after which a window is taken to be smaller than it was said to be."""
+
 # Pattern, context window, longest output, and the step in the price if there is one. The first
 # pattern that fits the beginning of the name decides.
 _CATALOG: tuple[tuple[str, int, int, int | None], ...] = (
@@ -135,6 +138,8 @@ class Windows:
         self._setting = setting
         self._learned: dict[str | None, int] = {}
         self._stated: dict[str | None, int] = {}
+        self._accepted: dict[str | None, int] = {}
+        self._suspected: dict[str | None, tuple[int, int]] = {}  # tokens, how often
         self._warned: set[str | None] = set()
         self._lock = mutex()
 
@@ -145,13 +150,23 @@ class Windows:
             model: Name as given to the SDK; None if a stored prompt chooses the model.
             max_context_tokens: What the user says of the input; None for the list.
         """
-        window = self._believed(model, max_context_tokens)
-        learned = self._learned.get(model)
+        window = self.said(model, max_context_tokens)
+        learned = self._learned_of(model)
         if learned is None or learned >= window.input_limit:
             return window
         return Window(size=learned, source="learned")
 
-    def _believed(self, model: str | None, said: int | None) -> Window:
+    def _learned_of(self, model: str | None) -> int | None:
+        known, accepted = self._learned.get(model), self._accepted.get(model, 0)
+        if known is not None and known < accepted:
+            known = None  # it has taken more since
+        suspected, times = self._suspected.get(model, (0, 0))
+        if times < _PROOF or suspected <= accepted:
+            return known
+        return suspected if known is None else min(known, suspected)
+
+    def said(self, model: str | None, said: int | None) -> Window:
+        """Return what a model takes in by all but the refusals of less; otherwise as `of`."""
         if said is not None:
             return Window(size=said, source="config")
         listed = None if model is None else catalogued(model)
@@ -191,8 +206,34 @@ class Windows:
         if limit > 0:
             with self._lock:
                 self._learned[model] = min(limit, self._learned.get(model, limit))
+                self._accepted.pop(model, None)  # who serves it now takes less
                 if refused.limit and refused.used:
                     self._stated[model] = self._learned[model]
+
+    def accept(self, model: str | None, tokens: int) -> None:
+        """Remember how much a model took: its window cannot be less, whatever was said before."""
+        if tokens > self._accepted.get(model, 0):
+            with self._lock:
+                self._accepted[model] = max(tokens, self._accepted.get(model, 0))
+
+    def suspect(self, model: str | None, tokens: int) -> None:
+        """Note that a call got an empty answer, and a smaller one in its place a real one.
+
+        Some servers answer so what is too large, and any may in an outage. So it takes two calls,
+        both larger than all that the model ever took, to be believed; and one of their size that
+        it takes is the end of it.
+
+        Args:
+            model: The model.
+            tokens: Of the call with the empty answer.
+        """
+        with self._lock:
+            accepted = self._accepted.get(model, 0)
+            suspected, times = self._suspected.get(model, (tokens, 0))
+            if suspected <= accepted:
+                suspected, times = tokens, 0
+            if tokens > accepted:
+                self._suspected[model] = min(suspected, tokens), times + 1
 
 
 @lru_cache(maxsize=256)

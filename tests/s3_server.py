@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
-from contextlib import suppress
 from itertools import count
 
 import pytest
+
+from tests.road import Road, pieces
 
 _numbers = count()
 
@@ -56,49 +56,26 @@ def bucket(s3_client):
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Road:
+class S3Road(Road):
     """A way to the server that may be closed, slow, or fail; tests set what it does.
 
     Attributes:
-        endpoint: Its address.
         delay_s: Seconds that a transcript takes on its way there.
         loses: Answers to writes to a path with these bytes in it are replaced by a failure.
         refuses: Writes to a path with these bytes in it fail on their way.
     """
 
     def __init__(self, target):
-        self._target = target
-        self._port = 0
-        self._server = None
         self.delay_s = 0.0
         self.loses = None
         self.refuses = None
-        self.open()
-        self.endpoint = f"http://127.0.0.1:{self._port}"
+        super().__init__(target)
 
-    def open(self):
-        self._server = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._server.getsockname()[1]
-        threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
-
-    def close(self):
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _serve(self, server):
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            there = socket.create_connection(self._target)
-            lost = threading.Event()
-            for pump in (self._ask, self._answer):
-                told = (pump, client, there, lost)
-                threading.Thread(target=_until_closed, args=told, daemon=True).start()
+    def _trip(self):
+        return threading.Event()  # set while an answer is to be lost
 
     def _ask(self, client, there, lost):
-        for data in _pieces(client, there):
+        for data in pieces(client, there):
             line = data.partition(b"\r\n")[0]
             writes = line.startswith(b"PUT")
             if writes and self.refuses is not None and self.refuses in line:
@@ -111,35 +88,16 @@ class Road:
             there.sendall(data)
 
     def _answer(self, client, there, lost):
-        for data in _pieces(there, client):
+        for data in pieces(there, client):
             goes_on = data.startswith(b"HTTP/1.1 100")
             client.sendall(FAILED if lost.is_set() and not goes_on else data)
             if not goes_on:
                 lost.clear()
 
 
-def _until_closed(pump, *ends):
-    with suppress(OSError):  # the pump of the other direction closes both ends
-        pump(*ends)
-
-
-def _pieces(source, sink):
-    """Yield what comes, and close both ends when nothing does any more."""
-    try:
-        while data := source.recv(2**16):
-            yield data
-    except OSError:
-        pass
-    finally:
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-
 @pytest.fixture
 def road(s3_endpoint):
     host, _, port = s3_endpoint.removeprefix("http://").partition(":")
-    made = Road((host, int(port)))
+    made = S3Road((host, int(port)))
     yield made
     made.close()

@@ -184,6 +184,7 @@ class S3Storage:
         self._region, self._endpoint = region, endpoint
         self._given = client
         self._made: tuple[int, Any] | None = None
+        self._latest = 0
         self._last_events: OrderedDict[str, tuple[float, audit.Link]] = OrderedDict()
         self._unanswered: OrderedDict[str, _Unanswered] = OrderedDict()
         self._turns = ThreadClaims()
@@ -245,7 +246,7 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written.
         """
-        line = json_line({**plain(checkpoint.as_dict()), "saved_ns": time.time_ns()})
+        line = json_line({**plain(checkpoint.as_dict()), "saved_ns": self._now()})
         folder = self._folder(session_id)
         digest = sha256(checkpoint.key.encode("utf-8", "surrogatepass")).hexdigest()
         key = f"{folder}checkpoints/{digest[:32]}.json"
@@ -285,7 +286,20 @@ class S3Storage:
         folder = f"{self._folder(session_id)}checkpoints/"
         with self._explained("read", folder):
             lines = [line for key, _ in self._listed(folder) for line in self._line(key)]
-        return newest_checkpoints(sorted(lines, key=_saved))
+        lines.sort(key=_saved)
+        if lines:
+            self._now(after=_saved(lines[-1]))
+        return newest_checkpoints(lines)
+
+    def _now(self, after: int = 0) -> int:
+        """Return a time for a checkpoint, behind all that are known: a clock may be set back.
+
+        Args:
+            after: Nanoseconds since the epoch at which one is known to have been stored.
+        """
+        with self._making:
+            self._latest = max(time.time_ns(), self._latest + 1, after)
+            return self._latest
 
     def load_transcript(self, session_id: str, step: int) -> list[dict[str, Any]]:
         """Return the items of a transcript, as JSON data.

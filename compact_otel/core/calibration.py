@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compact_otel.core.types import Window
+
 _WEIGHT = 0.3
 """Of the newest observation in the ratio; the rest is what was known."""
 
@@ -25,6 +27,9 @@ _TRUSTED = 0.05
 
 _SMALLEST_FACTOR = 0.5
 """Less than this share of what we count nobody charges; a server that says so leaves things out."""
+
+_MOST_WINDOWS = 2
+"""No call that was taken has more than its window; ours may be set too small, not by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,17 @@ class Heard:
     def error(self) -> float:
         """By how much the estimate was off, as a share of the truth; below 0 if too low."""
         return (self.expected - self.tokens) / self.tokens
+
+
+def is_believable(tokens: int, window: Window, counted: int = 0) -> bool:
+    """Say whether a provider may have counted so many tokens, or counts nothing of the kind.
+
+    Args:
+        tokens: What it says of a call.
+        window: What the call's model takes.
+        counted: What the estimator counts for it; 0 if unknown.
+    """
+    return max(1, _SMALLEST_FACTOR * counted) <= tokens <= _MOST_WINDOWS * window.size
 
 
 def factor(counted: int, truth: Truth | None, ratio: float) -> float:

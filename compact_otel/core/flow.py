@@ -134,7 +134,11 @@ def preparation(job: Job) -> Generator[Effect, Any, FlowResult]:
     """
     result = FlowResult(view=known_view(job), outcome="error")
     try:
-        had = yield Claim(conversation_of(job), patient=False)
+        try:
+            had = yield Claim(conversation_of(job), patient=False)
+        except Exception as error:  # noqa: BLE001 - as in `_alone`
+            yield failure("archive", error, "passthrough")
+            had = True
         view = yield from _newest(job)
         state = _measured(job, view)
         yield state.estimate("before")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from compact_otel.core import events, frame
 from compact_otel.core.assemble import View, summary_item
-from compact_otel.core.calibration import Heard, Truth, factor
+from compact_otel.core.calibration import Heard, Truth, factor, is_believable
 from compact_otel.core.policy import Limits, Reason, limits, trigger_reason
 from compact_otel.core.protocols import TokenEstimator
 from compact_otel.core.settings import CompactPolicy
@@ -128,8 +128,8 @@ class Measured:
             TypeError: If that is no whole number.
             ValueError: If it is one that no call has.
         """
-        if _tokens(tokens) == 0:
-            raise ValueError("the provider counted nothing")
+        if not is_believable(_tokens(tokens), self.scale.window, self.counted):
+            raise ValueError("no call has as many tokens as the provider counted")
         scale = replace(self.scale, factor=tokens / max(1, self.counted))
         return replace(self, scale=scale, total=tokens, calibration="exact")
 

@@ -17,7 +17,7 @@ from compact_otel.core.job import Checks, Job, Writer
 from compact_otel.core.measure import Scale, name_of
 from compact_otel.core.policy import Limits, limits
 from compact_otel.core.protocols import ReadableArchive, Summarizer, TokenEstimator
-from compact_otel.core.types import CallContext, Item
+from compact_otel.core.types import CallContext, Item, Window
 from compact_otel.engine.answers import rendered
 from compact_otel.engine.parts import is_warm
 from compact_otel.engine.performing import Shared
@@ -51,6 +51,8 @@ def job_of(shared: Shared, request: Request) -> Job:
     stored = storage is not None and not is_observed(shared, request)
     estimator = shared.estimator
     believed = shared.windows.of(call.model, window)
+    if request.below is not None and 0 < request.below < believed.input_limit:
+        believed = Window(size=request.below, source="learned")
     if request.trigger == "preflight" and not is_warm(estimator, call.model):
         estimator = _while_cold(shared, memory, call, limits(policy, believed))
     scale = Scale(

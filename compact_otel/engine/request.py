@@ -15,7 +15,12 @@ OnInsufficient = Literal["passthrough", "raise"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a caller asks for; the fields are the arguments of `apreflight` and `arescue`."""
+    """What a caller asks for; most fields are the arguments of `apreflight` and `arescue`.
+
+    Attributes:
+        below: Tokens that the window is taken to have for this request only; None for what is
+            known of it.
+    """
 
     session_id: str
     messages: Sequence[Any]
@@ -25,6 +30,7 @@ class Request:
     stand_back: str | None = None
     on_insufficient: OnInsufficient = "raise"
     refused: Overflow | None = None
+    below: int | None = None
     count: Callable[[list[Any]], Awaitable[int]] | None = None
     compose: Callable[[list[Any]], Mapping[str, Any]] | None = None
     native: Callable[[list[Any]], tuple[Any, dict[str, Any]]] | None = None

@@ -15,6 +15,7 @@ from opentelemetry.trace import TracerProvider, get_tracer_provider
 from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.config import CompactConfig
 from compact_otel.core import events, frame
+from compact_otel.core.calibration import is_believable
 from compact_otel.core.protocols import ReadableArchive, StorageAdapter
 from compact_otel.core.types import CallContext, SessionStatus, Usage
 from compact_otel.engine.known import Known
@@ -104,6 +105,7 @@ class Service:
         self.parts = Parts(config, **parts, tracer_provider=tracer_provider, gate=gate)
         self._config = config
         self._windows = Windows()
+        self._has_doubted = False
         patience = Patience()
         telemetry = Telemetry(
             tracer_provider,
@@ -140,7 +142,22 @@ class Service:
             self._shared.known.hear_refusal(session_id, history_key, refused.used)
 
     def heard(self, session_id: str, history_key: str, usage: Usage) -> None:
-        """Take what the provider counted for a call."""
+        """Take what the provider counted for a call; nothing that no call can have."""
+        history = self._shared.known.history(session_id)
+        if history is None or history.key != history_key:
+            return
+        call, tokens = history.call or CallContext(), usage.input_tokens
+        most = max(tokens if usage.is_context else 1, usage.output_tokens)
+        _, said = self._config.settings_for(call.model, call.agent)
+        if not is_believable(most, self._windows.said(call.model, said)):
+            if not self._has_doubted:
+                self._has_doubted = True
+                _log.warning(
+                    "what the provider counts is passed over: no call has twice its model's window"
+                )
+            return
+        if usage.is_context:
+            self._windows.accept(call.model, tokens)
         self._shared.known.hear(session_id, history_key, usage)
 
     def is_near_limit(self, call: CallContext, estimate: int) -> bool:
@@ -198,6 +215,8 @@ class Service:
         if isinstance(event, events.Recall):
             shared.meters.recalled(event)
 
-    def rescued(self, result: RescueResult, model: str | None) -> None:
+    def rescued(self, result: RescueResult, model: str | None, unsaid: int) -> None:
         """Count what became of a call that the provider had refused as too large."""
         self._shared.meters.rescued(result, model)
+        if result == "recovered" and unsaid:
+            self._windows.suspect(model, unsaid)

@@ -80,6 +80,23 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one(storage):
     assert storage.load_checkpoints("s") == [newer]
 
 
+def test_a_clock_that_is_set_back_does_not_make_the_newest_checkpoint_an_old_one(
+    storage, bucket, s3_endpoint, monkeypatch
+):
+    """In this process, and in one that has read what another one stored."""
+    clock = [time.time_ns()]
+    monkeypatch.setattr(time, "time_ns", lambda: clock[0])
+    saved = [replace(CHECKPOINT, key=f"k{number}", version=number) for number in (1, 2, 3)]
+    storage.save_checkpoint("s", saved[0])
+    clock[0] -= 3600 * 10**9
+    storage.save_checkpoint("s", saved[1])
+    clock[0] -= 3600 * 10**9
+    other = S3Storage(bucket, "team/a", endpoint=s3_endpoint)
+    assert other.load_checkpoints("s") == saved[:2]
+    other.save_checkpoint("s", saved[2])
+    assert storage.load_checkpoints("s") == saved
+
+
 def test_a_checkpoint_that_somebody_replaces_meanwhile_is_looked_at_again(
     storage, bucket, s3_endpoint
 ):

@@ -6,14 +6,11 @@ asked of every public one: its arguments, the fields of its record, the errors i
 
 import ast
 import builtins
-import contextlib
 import dataclasses
 import inspect
 import re
 import textwrap
 from importlib import import_module
-
-import pytest
 
 import compact_otel
 from compact_otel import sdk_sessions, testing
@@ -32,7 +29,6 @@ from tests.contracts.docstrings import docstring_of
 
 DOC = PAGE.read_text(encoding="utf-8")
 NAMES = names(DOC)
-BLOCKS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
 WHOLE = ("adapters", "exporters", "exporters.ariadne", "summarizers", "testing")
 """Packages that export nothing but what is public."""
 
@@ -105,14 +101,6 @@ def test_the_page_has_all_that_users_are_told_to_import():
     told = set(imported())
     assert {name for _, name in told} >= {"CompactManager", "hooks.before_model_call"}
     assert sorted(one for one in told if one[1] not in NAMES) == []
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_example_of_the_page_runs(block, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with contextlib.ExitStack() as stack:
-        stack.callback(compact_otel.uninstrument)
-        exec(compile(block, "API.md", "exec"), {"__name__": "example"})
 
 
 def test_every_group_has_a_lead_and_an_example():

@@ -165,6 +165,35 @@ def test_a_refusal_without_numbers_does_not_prove_a_larger_window(book):
     assert book.of("gpt-4o").input_limit == 111_616
 
 
+def test_a_refusal_is_forgotten_once_more_was_taken(book):
+    book.accept("gpt-4o", 9_000)
+    book.learn("gpt-4o", 9_000, Overflow(limit=700))
+    assert book.of("gpt-4o").input_limit == 700
+    book.accept("gpt-4o", 700)
+    assert book.of("gpt-4o").input_limit == 700
+    book.accept("gpt-4o", 701)
+    assert book.of("gpt-4o").source == "catalog"
+
+
+def test_one_empty_answer_proves_nothing_and_the_second_one_does(book):
+    book.suspect("gpt-4o", 70_000)
+    assert book.of("gpt-4o").source == "catalog"
+    book.suspect("gpt-4o", 80_000)
+    assert book.of("gpt-4o") == Window(size=70_000, source="learned")
+
+
+def test_what_a_model_took_is_no_longer_suspected(book):
+    book.accept("gpt-4o", 75_000)
+    for _ in range(3):
+        book.suspect("gpt-4o", 70_000)
+    book.suspect("gpt-4o", 80_000)
+    assert book.of("gpt-4o").source == "catalog"
+    book.suspect("gpt-4o", 90_000)
+    assert book.of("gpt-4o") == Window(size=80_000, source="learned")
+    book.accept("gpt-4o", 85_000)
+    assert book.of("gpt-4o").source == "catalog"
+
+
 @pytest.mark.parametrize("model", ["llama-of-mine", None, "", "x/", "a-gpt-4o"])
 def test_an_unknown_model_gets_a_safe_window_and_one_warning(book, model, caplog):
     TABLE.load().join()
