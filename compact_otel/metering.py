@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 from compact_otel.core import events
 from compact_otel.core.types import Outcome, TriggerType
@@ -98,7 +99,7 @@ class Meters:
 
     def _make(self) -> None:
         with _loading:
-            self._made = _made(self._provider) if self._made is None else self._made
+            self._made = _instruments_of(self._provider) if self._made is None else self._made
 
 
 class CallMeter:
@@ -256,7 +257,23 @@ class _Instruments:
     is_off: bool
 
 
-def _made(provider: MeterProvider | None) -> _Instruments:
+_of_global: WeakKeyDictionary[MeterProvider, _Instruments] = WeakKeyDictionary()
+"""Until a program sets its provider, OpenTelemetry keeps every meter that was ever asked for."""
+
+
+def _instruments_of(provider: MeterProvider | None) -> _Instruments:
+    """Return the instruments of a provider; None is the global one, whose are made once."""
+    from opentelemetry import metrics
+
+    if provider is not None:
+        return _made(provider)
+    provider = metrics.get_meter_provider()
+    if provider not in _of_global:
+        _of_global[provider] = _made(provider)
+    return _of_global[provider]
+
+
+def _made(provider: MeterProvider) -> _Instruments:
     from opentelemetry import metrics
 
     meter = metrics.get_meter(SCOPE, __version__, provider, schema_url=SCHEMA_URL)

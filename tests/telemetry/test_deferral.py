@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.metrics._internal import _ProxyMeter
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -241,3 +242,20 @@ def test_what_waits_keeps_no_provider_alive(metered):
     del meters, made
     gc.collect()
     assert gone() is None
+
+
+def test_managers_without_a_provider_of_their_own_leave_no_instruments_behind():
+    """Until a program sets its provider, OpenTelemetry keeps whatever meter is asked for."""
+
+    def kept():
+        gc.collect()
+        return sum(isinstance(one, _ProxyMeter) for one in gc.get_objects())
+
+    def once():
+        manager(10_000).preflight("s", talk(2), call=CALL)
+
+    once()
+    before = kept()
+    for _ in range(3):
+        once()
+    assert kept() == before
