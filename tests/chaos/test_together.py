@@ -118,7 +118,9 @@ async def test_a_session_in_which_everything_fails_now_and_then(
     assert [said for n, said in enumerate(users) if said not in users[:n]] == [
         f"What of order {turn}" for turn in range(TURNS)
     ]
-    assert {stage for stage, _ in watch.failures} <= {"summarize", "archive"}
+    # Of what there is to say the writer says next to nothing, and may be asked once more.
+    failed = watch.failures - {("verify", "low_coverage")}
+    assert {stage for stage, _ in failed} <= {"summarize", "archive"}
     waited = [told for told in watch.events("archival") if told.get("compact.archive.waiting")]
     assert all(told["error.type"] == "StorageError" for told in waited)
 

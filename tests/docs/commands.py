@@ -122,10 +122,13 @@ def _python(words):
 
 
 def _bash(words):
-    text = (ROOT / words[0]).read_text(encoding="utf-8")
-    if words[0] == ".ci/run":
-        stages = [word for word in words[1:] if word != "requirements"]
-        assert all(f"stage_{stage}()" in text for stage in stages), words
+    if words[0] != ".ci/run":
+        assert (ROOT / words[0]).is_file(), words
+    elif words[1:2] == ["mutation"]:
+        _python([".ci/mutation", *words[2:]])
+    elif words[1:2] not in (["dist"], ["requirements"]):
+        text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+        assert all(f"stage_{stage}()" in text for stage in words[1:]), words
 
 
 def _compactctl(words):
