@@ -12,9 +12,9 @@ import compact_otel
 from compact_otel.adapters import FileStorage
 from compact_otel.exporters.ariadne import AriadneSpanExporter
 from compact_otel.testing import LocalOpenAI
-from tests.chaos.otlp_receiver import OtlpReceiver
 from tests.chaos.program import converse, looks_up_then_answers, more
 from tests.exporters.ariadne_server import AriadneServer
+from tests.otlp_receiver import OtlpReceiver
 from tests.road import Road
 from tests.sabotage.program import EARLY, WINDOW, earlier
 

@@ -1,47 +1,25 @@
 """`telemetry={"exporter": "otlp"}`: spans reach a collector once, and nothing ends a run."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from compact_otel import CompactConfig, CompactManager
 from compact_otel.exporters import providers
 from compact_otel.exporters.otlp import sends_by_otlp, with_otlp
+from tests.otlp_receiver import OtlpReceiver
 
 
 @pytest.fixture
 def collector(monkeypatch):
     """Listen where spans go; give the names of those that came."""
-    names = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            request = ExportTraceServiceRequest()
-            request.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
-            for resource in request.resource_spans:
-                for scope in resource.scope_spans:
-                    names.extend(span.name for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setattr(providers, "_own", None)
-    yield names
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with OtlpReceiver() as receiver:
+        host, port = receiver.address
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:{port}")
+        yield receiver.names
 
 
 @pytest.mark.parametrize("given", [None, TracerProvider()], ids=["none of the SDK", "a given one"])
