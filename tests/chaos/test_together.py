@@ -105,8 +105,8 @@ async def test_a_session_in_which_everything_fails_now_and_then(
             assert answers[-1].startswith(f"The record says: the record of {question}")
         if place.is_away:
             place.turn()
-        SPOOL.call()
-        await until(lambda: not SPOOL.size)
+        # What a summary ahead puts there meanwhile would wait for the next compaction.
+        await until(lambda: SPOOL.call() or not SPOOL.has(archive, "chaos"))
         refused = [request.error for request in server.requests if request.error]
     assert refused == [], "legal, and inside of the window"
     made = sum(outcome in ("compacted", "fallback") for outcome in watch.outcomes)
