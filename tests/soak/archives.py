@@ -15,24 +15,31 @@ _PATIENCE_S = 20.0
 
 
 def faults(
-    storages: Sequence[Any], folder: Path, wanted: Collection[str], *, redacts: bool
+    storages: Sequence[Any],
+    session_id: str,
+    folder: Path,
+    wanted: Collection[str],
+    *,
+    redacts: bool,
 ) -> list[str]:
     """Return what is wrong with the archives of a conversation.
 
     Args:
         storages: Where it was archived, in the order in which the program started.
+        session_id: The session of it.
         folder: Where the files among them are.
         wanted: Texts that were said and are not in the last request.
         redacts: Whether secrets are to be taken out.
     """
-    found = [] if _is_written() else [f"{SPOOL.size} bytes still wait after {_PATIENCE_S} s"]
+    waits = not _is_written(storages, session_id)
+    found = [f"something still waits after {_PATIENCE_S} s"] if waits else []
     texts: list[str] = []
     for storage in storages:
-        for session_id in storage.sessions():
+        for archived in storage.sessions():
             if isinstance(storage, FileStorage):
-                found += [fault.what for fault in storage.verify(session_id)]
-            for step in storage.steps(session_id):
-                texts += _texts(storage.load_transcript(session_id, step))
+                found += [fault.what for fault in storage.verify(archived)]
+            for step in storage.steps(archived):
+                texts += _texts(storage.load_transcript(archived, step))
     kept = "\n".join(texts)
     is_clean = redacts and isinstance(storages[0], FileStorage)
     if is_clean:
@@ -46,12 +53,14 @@ def faults(
     return found
 
 
-def _is_written() -> bool:
-    """Wait until nothing waits to be written."""
+def _is_written(storages: Sequence[Any], session_id: str) -> bool:
+    """Wait until nothing of a session waits to be written."""
     until = time.monotonic() + _PATIENCE_S
-    while SPOOL.size and time.monotonic() < until:
+    while any(SPOOL.has(storage, session_id) for storage in storages):
+        if time.monotonic() > until:
+            return False
         time.sleep(0.01)
-    return not SPOOL.size
+    return True
 
 
 def _texts(value: Any) -> Iterator[str]:

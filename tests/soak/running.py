@@ -115,6 +115,7 @@ class _Conversation:
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self._scenario = scenario
+        self._name = f"soak-{scenario.seed}"
         self._folder = folder
         self._outcome = Outcome(scenario.seed)
         self._playing = Playing(scenario)
@@ -149,7 +150,11 @@ class _Conversation:
         outcome.lacking = self._playing.lacking
         if self._storages:
             outcome.archive = archives.faults(
-                self._storages, self._folder, self._dropped(), redacts=scenario.redacts
+                self._storages,
+                self._name,
+                self._folder,
+                self._dropped(),
+                redacts=scenario.redacts,
             )
         return outcome
 
@@ -191,7 +196,7 @@ class _Conversation:
     async def _converse(self) -> None:
         scenario, outcome = self._scenario, self._outcome
         agent = self._agents()
-        session = SQLiteSession(f"soak-{scenario.seed}")
+        session = SQLiteSession(self._name)
         if scenario.rule is not None:
             await session.add_items([compact_otel.protect(scenario.rule, "rule")])
         self._switch_on()

@@ -137,7 +137,7 @@ def test_what_an_archive_lacks_or_tells_is_noticed(tmp_path):
         storage.save_transcript("s", [{"role": "user", "content": f"TOKEN={SECRET} is kept"}])
 
     def faults(storage, *wanted, redacts=False):
-        return archives.faults([storage], tmp_path, wanted, redacts=redacts)
+        return archives.faults([storage], "s", tmp_path, wanted, redacts=redacts)
 
     assert faults(files, "is kept", f"TOKEN={SECRET}") == faults(memory, "is kept") == []
     assert faults(memory, "is not") == ["not in the archive: is not"]
