@@ -173,6 +173,10 @@ def test_a_result_has_one_summary_and_those_that_may_not_go(history, setting):
 def test_nothing_vanishes_without_being_shown_to_the_summariser(history, setting):
     summarizer = Summarizer()
     result = compacted(history, setting, summarizer=summarizer, clear_tool_outputs="off")
+    if result.summary is None:  # the latest call alone is too large: its output is said in short
+        assert result.cleared
+        assert not result.dropped
+        return
     (request,) = summarizer.requests
     gone = [readable(item) for item in history if id(item) not in set(map(id, result.messages))]
     assert list(request.items) == [item for item in gone if not is_summary(item)]

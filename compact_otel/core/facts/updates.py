@@ -73,6 +73,8 @@ _MANY = 2
 """Words that have to be the same in any case."""
 _SAME = 3
 """The same for a line that is said again: fewer are in many a request."""
+_AGAIN = 0.8
+"""Share of the words of two lines, taken together, that both of them have, if one is said again."""
 _SHORT = 3
 """Characters of a code that may stand for something else."""
 _LITTLE = 3
@@ -246,7 +248,7 @@ class _Talk:
         for kind in sense.spoken:
             recent = self._kinds[kind]
             others = (old for old in like if old not in recent)
-            about = _about(kind, sense)
+            about = _about(kind, sense) if sense.changes else frozenset[str]()
             for old in (*reversed(recent), *others):
                 if old.order in done or not old.text:
                     continue
@@ -488,13 +490,15 @@ def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) ->
 
 def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
     """Say whether two lines have values of these kinds, and none that is the same."""
-    before, after = _values_of(old, kinds), _values_of(new, kinds)
+    after = _values_of(new, kinds)
+    before = _values_of(old, kinds) if after else ()
     same = any(one in other or other in one for one in before for other in after)
-    return bool(before and after) and not same
+    return bool(before) and not same
 
 
 def _values_of(one: _Said, kinds: Collection[str]) -> list[str]:
-    return [value for kind, values in one.sense.spoken.items() if kind in kinds for value in values]
+    spoken = one.sense.spoken
+    return [value for kind in kinds if kind in spoken for value in spoken[kind]]
 
 
 def _set_apart(kind: str, old: _Said, new: _Said) -> bool:
@@ -534,16 +538,16 @@ def _is_meant(kind: str, old: _Said, new: _Said, about: frozenset[str], *, recen
 
 def _is_restated(old: _Said, new: _Said) -> bool:
     """Say whether a demand or a definition is said again in the same words with other values."""
-    if len(old.words & new.words) < _SAME or not (old.sense.demand or old.sense.states):
+    # Cheapest first: of the lines that are asked about, hardly one says the same.
+    if not (old.sense.demand or old.sense.states):
+        return False
+    taken = old.sense.named | new.sense.named
+    before, after = old.words - taken, new.words - taken
+    same = len(before & after)
+    if same < _SAME or same < _AGAIN * len(before | after):
         return False
     kinds = [kind for kind in old.sense.spoken if _differ(old, new, {kind})]
     if len(kinds) != 1 or _oppose(old, new):
         return False
     numbers = (value for value in old.sense.values if value.kind == "number" == kinds[0])
-    if any(_is_label(value, old.text) for value in numbers):
-        return False
-    taken = old.sense.named | new.sense.named
-    before, after = old.words - taken, new.words - taken
-    if len(before & after) < _SAME:
-        return False
-    return len(before & after) >= 0.8 * len(before | after)
+    return not any(_is_label(value, old.text) for value in numbers)
