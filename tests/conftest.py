@@ -15,6 +15,19 @@ settings.load_profile("any machine")
 # For `bash .ci/run mutation`: the same few examples in each of its thousands of runs.
 settings.register_profile("mutation", deadline=None, derandomize=True, max_examples=10)
 
+_UNCOUNTED = {"chaos", "processes", "properties", "sabotage", "soak"}
+
+
+def pytest_collection_modifyitems(items):
+    """Coverage is what the other tests reach.
+
+    These lead the same code through thousands of rounds, which takes twice the time where each line
+    is counted, and what they reach by chance nobody asserts.
+    """
+    for item in items:
+        if item.path.parent.name in _UNCOUNTED:
+            item.add_marker(pytest.mark.no_cover)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_waits_at_the_end():

@@ -34,6 +34,8 @@ from tests.histories import (
     user,
 )
 
+pytestmark = pytest.mark.no_cover
+
 WINDOW, TRIGGER, SOFT, TARGET = 2000, 1700, 1400, 1000
 
 
