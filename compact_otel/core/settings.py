@@ -39,7 +39,7 @@ class CompactPolicy:
         clear_tool_outputs: Before a summary is made, tool outputs give way to a line each:
             `superseded` ones (the same call brought them again), or also `stale` ones (older than
             the calls that stay), with their facts in short; `off`: none. If that is enough, nothing
-            else is dropped. What is too large even for the latest call alone is always said in short.
+            else is dropped. What even the latest call has no room for is said in short anyway.
         keep_user_tokens: What users said earlier stays word for word as far as it fits into so many
             tokens and a quarter of the target: the first message, then the newest. 0: only that of
             the last turns.

@@ -1,6 +1,6 @@
 """Many conversations with seeded sizes, models, strategies and faults, at the strict local server.
 
-    uv run python -m tests.soak [--runs 1000] [--seed 1] [--workers 2] [--size 3] [--json]
+    uv run python -m tests.soak [--runs 1000] [--seed 1] [--workers N] [--size 3] [--json]
 
 Prints figures; the exit code is 1 if an agent saw a context-limit error, a request broke the API's
 rules or lacked what must be in it, a compaction came out over its budget, something of ours failed
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pickle
 import sys
 import time
@@ -35,7 +36,9 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1, help="of the first conversation")
     options.add_argument("--size", type=float, help="windows that each is long; else drawn")
     options.add_argument("--window", type=int, help="tokens of the model's window; else drawn")
-    options.add_argument("--workers", type=int, default=2, help="processes")
+    options.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 2, help="processes; else one for each core"
+    )
     options.add_argument("--only", type=int, metavar="SEED", help="this conversation alone")
     options.add_argument("--save", type=Path, metavar="FILE", help="keeps what is done, to go on")
     options.add_argument("--json", action="store_true")
