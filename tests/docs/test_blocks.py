@@ -72,7 +72,7 @@ def done(commands, environment):
         stdin=subprocess.DEVNULL,
         env=environment,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     ).stdout
     found = re.findall(f"{_BEGINS}(.*?){_ENDS}(\\d+)", said, re.DOTALL)

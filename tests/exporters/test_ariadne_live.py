@@ -205,6 +205,7 @@ def test_no_row_comes_twice_and_none_is_lost(viewer, exporter, provider):
             ident = ended(path, span)
             expected += [ident, f"{ident}.e0", f"{ident}.e1"]
     provider.force_flush()
+    assert viewer.wait_for(lambda: len(viewer.rows) >= len(expected))
     assert sorted(idents(viewer)) == sorted(expected)
     assert exporter.counts["delivered"] == len(viewer.rows)
     assert viewer.complaints == []
