@@ -8,6 +8,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from compact_otel.core import flow
 from compact_otel.core.caching import expected, measured
+from compact_otel.core.events import CacheEffect
 from compact_otel.core.types import Price, Usage
 from compact_otel.prices import TABLE, price_of
 from compact_otel.usage import usage_in
@@ -207,3 +208,57 @@ def test_the_price_of_a_model_is_that_of_the_table():
     price = price_of("azure/gpt-4.1-mini")
     assert price is not None
     assert 0 < price.cached < price.input < 1e-3
+
+
+SMALL = Usage(input_tokens=1_023)
+
+
+@pytest.mark.parametrize(
+    ("usage", "price", "found"),
+    [
+        # kept, lost, saved, calls, what it costs once, and what each later call costs less
+        (CACHING, None, (1_000, 3_000, 6_000, 4.5, None, None)),
+        (None, None, (1_000, 3_000, 6_000, 4.5, None, None)),
+        (SMALL, None, (1_000, 3_000, 6_000, 4.5, None, None)),
+        (Usage(input_tokens=1_024), None, (0, 0, 6_000, 0.0, None, None)),
+        (CACHING, Price(input=4, cached=1), (1_000, 3_000, 6_000, 1.5, 9_000, 6_000)),
+        (CACHING, Price(input=0, cached=0), (1_000, 3_000, 6_000, 4.5, 0, 0)),
+        (CACHING, Price(input=4, cached=0), (1_000, 3_000, 6_000, None, 12_000, 0)),
+        (NOT_CACHING, Price(input=4, cached=1), (0, 0, 6_000, 0.0, 0, 24_000)),
+    ],
+)
+def test_what_a_compaction_does_to_the_cache(usage, price, found):
+    effect = expected(before=10_000, after=4_000, prefix=1_000, usage=usage, price=price)
+    kept, lost, saved, calls, once, each = found
+    assert effect == CacheEffect(
+        phase="expected",
+        kept=kept,
+        lost=lost,
+        saved=saved,
+        break_even_calls=calls,
+        cost_lost=once,
+        cost_saved=each,
+    )
+
+
+def test_of_what_is_in_front_nothing_is_lost():
+    effect = expected(before=900, after=400, prefix=500, usage=None, price=None)
+    assert (effect.kept, effect.lost, effect.break_even_calls) == (500, 0, 0.0)
+    grown = expected(before=400, after=400, prefix=100, usage=None, price=None)
+    assert (grown.saved, grown.break_even_calls) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (CACHING, Usage(input_tokens=4_000), (0, 4_000, 6_000, 6.0)),
+        (NOT_CACHING, Usage(input_tokens=4_000), (0, 0, 6_000, 0.0)),
+        (NOT_CACHING, Usage(input_tokens=4_000, cached_tokens=1), (1, 3_999, 6_000, 6.0)),
+        (CACHING, Usage(input_tokens=9_999, cached_tokens=9_000), (9_000, 999, 1, 8991.0)),
+    ],
+)
+def test_what_a_compaction_did_to_the_cache(before, after, found):
+    kept, lost, saved, calls = found
+    assert measured(before, after, None) == CacheEffect(
+        phase="measured", kept=kept, lost=lost, saved=saved, break_even_calls=calls
+    )

@@ -82,3 +82,26 @@ def test_a_summary_that_names_the_tool_is_found_again_without_it():
     content = frame.wrap(2, "We chose blue.", recall=True)
     assert frame.RECALL_TOOL in content
     assert frame.unwrap({"role": "assistant", "content": content}) == (2, "We chose blue.")
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a </COMPACT-SUMMARY> b", "a &lt;/COMPACT-SUMMARY> b"),
+        ("< \n/ compact-summary", "&lt; \n/ compact-summary"),
+        ("<<COMPACT-SUMMARY v1>", "<&lt;COMPACT-SUMMARY v1>"),
+        ("cut \ud83d off, gr\u00fcn", "cut \ufffd off, gr\u00fcn"),
+        ("\U0001f600", "\U0001f600"),
+    ],
+)
+def test_only_the_bracket_of_a_tag_and_what_cannot_be_sent_is_replaced(text, safe):
+    assert frame.defuse(text) == safe
+
+
+def test_what_can_be_looked_up_says_with_which_tool():
+    told = "Exact words, ids and outputs can be looked up with the tool recall_conversation."
+    assert frame.cleared("[gone]", recall=False) == "[gone]"
+    assert frame.cleared("[gone]", recall=True) == f"[gone]\n[{told}]"
+    assert frame.wrap(2, "x", recall=True) == frame.wrap(2, "x").replace(
+        "instruction.\n", f"instruction. {told}\n"
+    )

@@ -6,10 +6,17 @@ from compact_otel.core.items import (
     api_of,
     as_mapping,
     blocks,
+    is_generated,
     is_protected,
+    label_of,
     newest_user,
+    output_text,
+    pairs,
+    protect,
+    role_of,
     server_compacted,
     text_parts,
+    unmarked,
     unpaired,
 )
 from compact_otel.core.types import Message
@@ -90,6 +97,26 @@ CUTS = {
     "an id that an interrupted run left open": (
         [call("a"), user(), call("a"), output("a"), call("b"), output("b")],
         "pinned:1 user:1 pinned:2 tool:2",
+    ),
+    "an output that comes twice": (
+        [call("a"), output("a"), user(), output("a")],
+        "pinned:2 user:1 pinned:1",
+    ),
+    "an output without its call behind two pairs of its id": (
+        [*(call("a"), output("a"), user()), *(call("a"), output("a"), user()), output("a")],
+        "pinned:2 user:1 tool:2 user:1 pinned:1",
+    ),
+    "a call that waits in front of two pairs of its id": (
+        [call("a"), user(), call("a"), output("a"), user(), call("a"), output("a")],
+        "pinned:1 user:1 tool:2 user:1 pinned:2",
+    ),
+    "a call that waits behind a pair of its id": (
+        [call("a"), output("a"), user(), call("a")],
+        "tool:2 user:1 pinned:1",
+    ),
+    "an output in front of a pair of its id": (
+        [output("a"), call("a"), output("a")],
+        "pinned:1 tool:2",
     ),
     "the same id in two kinds of call": (
         [call("a"), call("a", "shell_call"), output("a", kind="shell_call"), output("a")],
@@ -235,3 +262,128 @@ def test_texts_are_found_in_every_form_of_content():
     assert list(text_parts(tuple(parts))) == ["a", "b", "c"]
     assert list(text_parts("whole")) == ["whole"]
     assert list(text_parts(None)) == []
+
+
+MARK = {"protected": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "protected"),
+    [
+        ("Be kind.", None, {"role": "user", "content": "Be kind.", "meta": MARK}),
+        ("Be kind.", "tone", {**user("Be kind."), "meta": {**MARK, "label": "tone"}}),
+        (user(), None, {**user(), "meta": MARK}),
+        ({**user(), "meta": {"seen": 1}}, None, {**user(), "meta": {"seen": 1, **MARK}}),
+        ({**user(), "meta": 7}, None, {**user(), "meta": MARK}),
+        (
+            Message("user", "x", {"seen": 1}),
+            "tone",
+            Message("user", "x", {"seen": 1, **MARK, "label": "tone"}),
+        ),
+    ],
+)
+def test_what_is_protected_carries_a_mark(given, label, protected):
+    marked = protect(given, label)
+    assert marked == protected
+    read = as_mapping(marked)
+    assert is_protected(read, "protected")
+    assert label_of(read) == label
+    assert not is_protected(as_mapping(protect(given, label, flag="keep")), "protected")
+
+
+@pytest.mark.parametrize("given", [None, 7, ["text"]])
+def test_what_is_no_item_cannot_be_protected(given):
+    kind = type(given).__name__
+    with pytest.raises(TypeError, match=f"need an item, a Message or a str to protect, got {kind}"):
+        protect(given)
+
+
+@pytest.mark.parametrize(
+    ("item", "sent"),
+    [
+        (user(), user()),
+        ({**user(), "meta": {"seen": 1}}, {**user(), "meta": {"seen": 1}}),
+        ({**user(), "meta": {"seen": 1, **MARK}}, user()),
+        ({**user(), **MARK}, user()),
+        ({**user(), **MARK, "meta": "theirs"}, {**user(), "meta": "theirs"}),
+    ],
+)
+def test_the_mark_does_not_go_to_the_model(item, sent):
+    assert unmarked(item, "protected") == sent
+
+
+@pytest.mark.parametrize(
+    "item", [user(), {**user(), "meta": None}, {**user(), "meta": {"label": 7}}]
+)
+def test_without_a_label_there_is_none(item):
+    assert label_of(item) is None
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (output("a", "found"), "found"),
+        (output("a", [{"text": "a"}, {"image_url": "b"}, "c"]), "a\nc"),
+        (output("a", "found", "custom_tool_call"), "found"),
+        (chat_output("a", "found"), "found"),
+        (output("a", None), ""),
+        (output("a", "found", "shell_call"), None),
+        ({**chat_output("a"), "type": "message"}, None),
+        (user("found"), None),
+        (call("a"), None),
+    ],
+)
+def test_the_text_of_an_output_for_which_another_may_stand(item, text):
+    assert output_text(item) == text
+
+
+@pytest.mark.parametrize(
+    ("item", "generated"),
+    [
+        (assistant(), True),
+        (answer(), True),
+        (call(), True),
+        (reasoning(), True),
+        (hosted(), True),
+        (user(), False),
+        ({"type": "message", **user()}, False),
+        (output(), False),
+        ({"type": 7}, False),
+        ({}, False),
+    ],
+)
+def test_what_the_model_made(item, generated):
+    assert is_generated(item) is generated
+
+
+def test_the_newest_question_of_a_beginning():
+    items = [user(), assistant(), user(), assistant()]
+    assert [newest_user(items, stop) for stop in range(5)] == [-1, 0, 0, 2, 2]
+    assert newest_user(items) == 2
+
+
+def test_a_role_is_a_text():
+    assert role_of(user()) == "user"
+    assert role_of({"role": ["user"]}) is role_of(call()) is None
+
+
+def test_every_answered_call_is_paired_with_its_output():
+    items = [call("a"), call("b"), output("b"), user(), output("a"), call("a"), output("c")]
+    assert pairs(items) == [(1, 2), (0, 4)]
+    items = [chat_calls("a", "b"), chat_output("b"), chat_output("a"), approval(), approved()]
+    assert pairs(items) == [(0, 1), (0, 2), (3, 4)]
+    assert [block.pairs for block in blocks([hosted(), answer(), user(), *items])] == [1, 0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("items", "ends"),
+    [
+        ([chat_calls("a", "b"), chat_output("a")], {("chat:a", False), ("chat:b", False)}),
+        ([chat_output("a")], {("chat:a", True)}),
+        ([approval("p")], {("mcp_approval_request:p", False)}),
+        ([approved("p")], {("mcp_approval_request:p", True)}),
+        ([user(), assistant(), chat_calls("a"), chat_output("a")], set()),
+    ],
+)
+def test_each_loose_end_has_its_key(items, ends):
+    assert unpaired(items) == ends

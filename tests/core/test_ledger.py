@@ -125,3 +125,64 @@ def test_a_record_that_another_thread_drops_meanwhile_is_still_answered():
     ledger = Ledger()
     ledger._checkpoints = Racing(a=checkpoint("a"))
     assert ledger.find(["a"], always).key == "a"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"id": "a", "x": 1}, {"id": "b", "x": 1}),
+        ({"type": "message", "content": "x", "role": "user"}, {"content": "x", "role": "user"}),
+        ({"content": [{"type": "output_text", "text": "x"}]}, {"content": "x"}),
+        ({"x": {"a": 1, "b": 2}}, {"x": {"b": 2, "a": 1}}),
+    ],
+)
+def test_what_says_nothing_of_an_item_is_left_out(left, right):
+    assert digest(left) == digest(right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (
+            {"type": "item_reference", "id": "a", "x": 1},
+            {"type": "item_reference", "id": "b", "x": 1},
+        ),
+        ({"type": "call"}, {"type": "other"}),
+        ({"content": [{"type": "input_text", "text": "x"}]}, {"content": "x"}),
+        ({"content": [{"type": "output_text", "text": "x"}, {}]}, {"content": "x"}),
+        ({"output": [{"type": "output_text", "text": "x"}]}, {"output": "x"}),
+        ({"content": []}, {"content": "x"}),
+    ],
+)
+def test_what_says_something_of_an_item_is_not(left, right):
+    assert digest(left) != digest(right)
+
+
+def test_a_chain_goes_on_from_where_it_is_known():
+    items = talk(3)
+    keys = prefix_keys(items)
+    assert (len(keys), len(set(keys)), {len(key) for key in keys}) == (6, 6, {64})
+    assert prefix_keys(items, keys[:2]) == keys
+    assert prefix_keys(items, keys) == keys
+    assert prefix_keys(items[1:])[0] != keys[0]
+    assert prefix_keys([]) == []
+    changed = [*items[:-1], user("other")]
+    assert prefix_keys(changed, keys[:5])[:5] == keys[:5]
+
+
+def test_a_ledger_says_what_it_holds():
+    ledger = Ledger(limit=2)
+    one, two, three = checkpoint("1"), checkpoint("2", 2), checkpoint("3", 3)
+    for record in (one, two):
+        ledger.add(record)
+    assert (len(ledger), ledger.generation) == (2, 2)
+    assert ledger.has(one)
+    assert not ledger.has(replace(one, summary="other"))
+    keys = ["1", "2", "3"]
+    assert ledger.find(keys, always) == two
+    assert ledger.find(keys, always, beyond=1) == two
+    assert ledger.find(keys, always, beyond=2) is None
+    assert ledger.find(keys[:1], always) == one  # and so it was used last
+    ledger.add(three)
+    assert (ledger.has(one), ledger.has(two), ledger.has(three)) == (True, False, True)
+    assert ledger.generation == 3

@@ -1,19 +1,33 @@
 import json
 import math
+import re
 from dataclasses import asdict, replace
 
 import pytest
 
 from compact_otel.core.errors import (
+    BrokenOffError,
     CompactError,
     ConfigError,
     InsufficientBudget,
     StorageError,
     SummaryError,
+    UnauditedError,
     VerificationError,
 )
 from compact_otel.core.settings import CompactPolicy
-from compact_otel.core.types import Checkpoint, FixedTokens, Message, Opaque, Window
+from compact_otel.core.types import (
+    Ahead,
+    ArchiveReceipt,
+    Checkpoint,
+    Cleared,
+    Coverage,
+    FixedTokens,
+    Message,
+    Opaque,
+    Usage,
+    Window,
+)
 
 RECORD = Checkpoint(
     key="k",
@@ -158,3 +172,160 @@ def test_insufficient_budget_carries_its_numbers():
     error = InsufficientBudget(needed=20, budget=10, guidance="use more")
     assert (error.needed, error.budget) == (20, 10)
     assert str(error) == "need at least 20 tokens, the budget is 10: use more"
+
+
+AHEAD = Ahead(
+    step=1,
+    keep_recent_turns=2,
+    keep_tool_io_pairs=3,
+    summarizer="model",
+    writer="mini",
+    tokens=40,
+    input_messages=5,
+    input_tokens=600,
+    coverage=Coverage(facts=4, facts_before=3, facts_after=4, before=0.75, after=1.0),
+)
+FULL = replace(
+    RECORD,
+    model="m",
+    place=3,
+    ahead=AHEAD,
+    cleared=(Cleared(0, "[gone]", 7, superseded=True), Cleared(3, "[old]", 8, superseded=False)),
+    opaque=SEALED,
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        FULL,
+        replace(FULL, ahead=replace(AHEAD, coverage=None, writer=None)),
+        replace(FULL, covered=4, kept=(0, 1, 2, 3), summary=None, version=0),
+        replace(FULL, kept=(), cleared=()),
+    ],
+)
+def test_a_checkpoint_with_all_that_it_may_hold_survives_json(record):
+    assert Checkpoint.from_dict(json.loads(json.dumps(record.as_dict()))) == record
+    assert record.as_dict() == {**asdict(record), "kept": list(record.kept)}
+
+
+def test_a_record_of_a_first_version_has_none_of_what_came_later():
+    data = FULL.as_dict()
+    for name in ("ahead", "place", "cleared", "opaque"):
+        del data[name]
+    assert Checkpoint.from_dict(data) == replace(RECORD, model="m")
+    early = {**FULL.as_dict(), "ahead": asdict(AHEAD)}
+    del early["ahead"]["coverage"]
+    assert Checkpoint.from_dict(early).ahead == replace(AHEAD, coverage=None)
+
+
+DAMAGES = {
+    "not a checkpoint record": [
+        {"ahead": 7}, {"opaque": "x"}, {"place": "3"}, {"place": True}, {"tokens_after": None},
+        {"summary_id": None}, {"version": "1"},
+    ],
+    "not a record of a compaction ahead of time": [
+        {"ahead": {**asdict(AHEAD), name: value}}
+        for name, value in (
+            ("step", "1"), ("keep_recent_turns", None), ("keep_tool_io_pairs", 1.5),
+            ("summarizer", None), ("writer", 7), ("tokens", True), ("input_messages", "x"),
+            ("input_tokens", None),
+            ("coverage", {**asdict(AHEAD.coverage), "facts": "4"}),
+            ("coverage", {**asdict(AHEAD.coverage), "facts_after": None}),
+        )
+    ],
+    "not a record of a summary's coverage": [
+        {"ahead": {**asdict(AHEAD), "coverage": {**asdict(AHEAD.coverage), name: value}}}
+        for name, value in (("before", 1), ("before", 1.01), ("after", -0.01), ("after", "1.0"))
+    ],
+    "not a record of a cleared output": [
+        {"cleared": [{"index": 3, "text": "x", "tokens": 7, "superseded": True, **damage}]}
+        for damage in (
+            {"text": None}, {"superseded": 1}, {"index": "3"}, {"tokens": -1}, {"tokens": True},
+            {"index": -1},
+        )
+    ],
+    "`cleared` must be outputs that are kept": [
+        {"cleared": [{"index": 2, "text": "x", "tokens": 7, "superseded": True}]},
+    ],
+    "need `version` >= 1 of a summary, got 0": [{"version": 0}],
+    "need `version` >= 1 of a summary, got -1": [{"version": -1}],
+    "`kept` must be ascending indices below `covered`, not all of them": [
+        {"kept": [3, 0]}, {"kept": [0, 5]}, {"kept": [0, 1, 2, 3, 4], "cleared": []},
+    ],
+    "need a `summary` that stands for what was dropped": [{"summary": None, "version": 0}],
+    "not a record of what a provider sealed": [
+        {"opaque": {**asdict(SEALED), name: value}}
+        for name, value in (("reader", None), ("tokens", -1), ("tokens", True), ("tokens", "7"))
+    ],
+    "need mappings in what a provider sealed": [{"opaque": {**asdict(SEALED), "items": ["x"]}}],
+    "need messages and a compaction in what a provider sealed": [
+        {"opaque": {**asdict(SEALED), "items": [*SEALED.items, {"type": "reasoning"}]}},
+        {"opaque": {**asdict(SEALED), "items": SEALED.items[:1]}},
+    ],
+    "need the encrypted content of a compaction": [
+        {"opaque": {**asdict(SEALED), "items": [*SEALED.items, {"type": "compaction"}]}},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "change"), [(said, change) for said, all_ in DAMAGES.items() for change in all_]
+)
+def test_a_damaged_record_says_what_is_wrong(message, change):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        Checkpoint.from_dict({**FULL.as_dict(), **change})
+
+
+def test_what_two_calls_cost_is_the_size_of_neither():
+    one = Usage(input_tokens=100, cached_tokens=10, output_tokens=1)
+    two = Usage(input_tokens=200, cached_tokens=20, output_tokens=2)
+    assert one + two == Usage(input_tokens=300, cached_tokens=30, output_tokens=3, is_context=False)
+    assert one + None is one
+
+
+def test_where_a_longer_call_costs_more_a_shorter_one_is_aimed_for():
+    assert Window(size=100, output_reserve=30).input_aim == 70
+    assert Window(size=100, output_reserve=30, soft_cap=50).input_aim == 50
+    assert Window(size=100, output_reserve=30, soft_cap=90).input_aim == 70
+
+
+def test_a_line_that_could_not_be_audited_names_what_was_written():
+    receipt = ArchiveReceipt(id="x", step=1, location="here", size=9, messages=2, redacted=True)
+    error = UnauditedError(StorageError(28, "disk full"), receipt, {"event": "x"})
+    assert (error.receipt, error.record) == (receipt, {"event": "x"})
+    assert (error.errno, error.strerror) == (28, "disk full")
+
+
+def test_an_error_of_a_summariser_says_why_in_a_word():
+    usage = Usage(input_tokens=1)
+    assert (SummaryError("x").reason, SummaryError("x").usage) == ("error", None)
+    error = SummaryError("too much", reason="too_long", usage=usage)
+    assert (str(error), error.reason, error.usage) == ("too much", "too_long", usage)
+    assert str(BrokenOffError(SystemExit(2))) == "a part ended by SystemExit"
+    assert ConfigError("x").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("pcts", "fits"), [((0.5, 0.85), True), ((0.84, 0.85), True), ((0.85, 0.85), False)]
+)
+def test_a_target_is_below_the_trigger(pcts, fits):
+    target, trigger = pcts
+    if fits:
+        assert CompactPolicy(target_pct=target, trigger_pct=trigger).target_pct == target
+        return
+    with pytest.raises(ConfigError) as caught:
+        CompactPolicy(target_pct=target, trigger_pct=trigger)
+    (problem,) = caught.value.problems
+    assert problem.paths == (("policy", "target_pct"), ("policy", "trigger_pct"))
+    assert problem.got == (target, trigger)
+
+
+def test_a_message_carries_its_calls_and_its_marks():
+    meta = {"tool_calls": [{"id": "c"}], "protected": True}
+    assert Message("assistant", None, meta).as_item() == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c"}],
+        "meta": meta,
+    }

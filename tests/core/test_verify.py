@@ -142,3 +142,114 @@ def test_a_summary_message_has_a_type_for_the_responses_api_only():
     message = {"role": "assistant", "content": "x"}
     assert summary_item("x", "assistant", "chat") == message
     assert summary_item("x", "assistant", "responses") == {"type": "message", **message}
+
+
+CALLED = [user(), call("a"), output("a"), call("b"), output("b"), user()]
+GONE = Cleared(index=2, text="gone", tokens=3, superseded=True)
+
+
+def seen(kept, **changes):
+    return View(**{"kept": tuple(kept), "summary": "s", "version": 1, **changes})
+
+
+SAID = {
+    "survivors are out of order or doubled": [
+        (CALLED, whole(CALLED), seen([0, 5, 3, 4])),
+        (CALLED, whole(CALLED), seen([0, 0, 5])),
+    ],
+    "an item came back that had been dropped": [
+        (CALLED, seen([0, 3, 4, 5]), seen([0, 1, 2, 5])),
+    ],
+    "the item at 0 may not be dropped, and was": [
+        ([system(), {**assistant(), "protected": True}, user()], seen([0, 1, 2]), seen([2])),
+    ],
+    "what the provider has sealed was dropped": [
+        (
+            CALLED,
+            seen(
+                range(6),
+                opaque=Opaque(
+                    items=({"type": "compaction", "encrypted_content": "x"},), tokens=1, reader="m"
+                ),
+            ),
+            seen([5]),
+        ),
+    ],
+    "an item was cleared that may not be": [
+        (CALLED, whole(CALLED), seen([5], cleared=(GONE,))),
+        (
+            [*CALLED[:2], {**output("a"), "protected": True}, *CALLED[3:]],
+            whole(CALLED),
+            seen(range(6), cleared=(GONE,)),
+        ),
+    ],
+    "an item was cleared that is no output of a tool": [
+        (CALLED, whole(CALLED), seen(range(6), cleared=(replace(GONE, index=1),))),
+    ],
+    "an output came back that had been cleared": [
+        (
+            CALLED,
+            seen(range(6), cleared=(GONE,)),
+            seen(range(6), cleared=(replace(GONE, index=4),)),
+        ),
+        (
+            CALLED,
+            seen(range(6), cleared=(GONE,)),
+            seen(range(6), cleared=(replace(GONE, text="x"),)),
+        ),
+    ],
+    "a call and its output were torn apart": [
+        (CALLED, whole(CALLED), seen([0, 1, 3, 4, 5])),
+        (CALLED, whole(CALLED), seen([0, 2, 3, 4, 5])),
+    ],
+    "the reasoning item at 1 was torn from what follows it": [
+        ([user(), reasoning(), answer(), user()], seen(range(4)), seen([0, 1, 3])),
+        ([user(), reasoning(), answer(), user()], seen(range(4)), seen([0, 2, 3])),
+        ([user(), reasoning(), reasoning(), answer(), user()], seen(range(5)), seen([2, 3, 4])),
+        ([user(), reasoning(), call("a"), output("a"), user()], seen(range(5)), seen([2, 3, 4])),
+    ],
+    "need a summary in the result": [
+        (CALLED, whole(CALLED), seen([0, 5], summary=None)),
+    ],
+    "the summary at 1 was replaced, and is still there": [
+        ([user(), summary(), assistant(), user()], seen(range(4)), seen([0, 1, 3])),
+        (
+            [user(), summary(), assistant(), user()],
+            seen([1, 2, 3], summary=None),
+            seen([1, 3]),
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "case"), [(said, case) for said, cases in SAID.items() for case in cases]
+)
+def test_a_broken_rule_is_named(message, case):
+    items, before, after = case
+    with pytest.raises(VerificationError) as caught:
+        verify(items, before, after, CompactPolicy())
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("items", "before", "after"),
+    [
+        (CALLED, whole(CALLED), whole(CALLED)),
+        (CALLED, whole(CALLED), seen(range(6), summary=None, cleared=(GONE,))),
+        # What was cleared may go with its call.
+        (
+            CALLED,
+            seen(range(6), cleared=(GONE,)),
+            seen([0, 3, 4, 5], cleared=(replace(GONE, index=4),)),
+        ),
+        (CALLED, seen(range(6), cleared=(GONE,)), seen([5])),
+        ([user(), reasoning(), answer(), user()], seen(range(4)), seen([3])),
+        ([user(), reasoning(), output("x"), user()], seen(range(4)), seen([2, 3])),
+        ([user(), reasoning(), system(), user()], seen(range(4)), seen([2, 3])),
+        ([summary(), *CALLED], seen(range(7)), seen([6])),
+        ([summary(), *CALLED], seen(range(7), summary=None), seen(range(7), summary=None)),
+    ],
+)
+def test_what_breaks_no_rule_passes(items, before, after):
+    verify(items, before, after, CompactPolicy())

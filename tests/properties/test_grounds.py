@@ -114,6 +114,7 @@ def test_each_reason_by_example():
         (user("before"), "provider's compaction"),
         ({"type": "compaction", "encrypted_content": "x"}, "provider's compaction"),
         (system(), "instruction"),
+        ({"role": "developer", "content": "style"}, "instruction"),
         ({"role": "critic", "content": "x"}, "role"),
         (user("first " * 9), "user's words"),
         (assistant("long ago " * 200), "older turn"),
@@ -133,7 +134,7 @@ def test_each_reason_by_example():
         keep_recent_turns=1,
         keep_tool_io_pairs=1,
         hard_cap_buffer=0,
-        roles_never_prune=("system", "critic"),
+        roles_never_prune=("system", "developer", "critic"),
     )
     plan = make_plan(
         items,
