@@ -57,7 +57,7 @@ def shown(value: object) -> str:
     try:
         return re.sub(_USER, "//...@", _shorter.repr(value))
     except ValueError:  # a number of thousands of digits
-        return f"a {type(value).__name__} that is too long to be shown"
+        return f"a value of type {type(value).__name__} that is too long to be shown"
 
 
 class Problem(NamedTuple):

@@ -270,4 +270,4 @@ def test_a_value_is_shown_in_short_and_without_a_password(value, text):
 
 
 def test_a_number_of_thousands_of_digits_is_not_shown():
-    assert shown(10**5000) == "a int that is too long to be shown"
+    assert shown(10**5000) == "a value of type int that is too long to be shown"
