@@ -68,7 +68,7 @@ _BY_WORD = {
     for word in members.split()
 } | {f"{day}{ending}": "weekday" for day in _WEEKDAYS for ending in ("", "s")}
 _MONEY = (
-    r"[$\u20ac\u00a3\u00a5]\s?\d[\d,.]{0,15}k?|\b\d[\d,.]{0,15}k?\s?"
+    r"[$\u20ac\u00a3\u00a5]\s?\d(?:[\d,.]{0,14}\d)?k?|\b\d[\d,.]{0,15}k?\s?"
     r"(?:dollars?|euros?|pounds?|usd|eur|gbp|bucks|\u20ac|\u00a3|元|円|圓|원|yen|zl|zł|руб\w*)\b|"
     rf"\b(?:{_COUNTS}) (?:hundred|thousand)(?: (?:and )?(?:{_COUNTS}))?"
     r"(?: (?:dollars|euros|pounds))?"

@@ -296,7 +296,7 @@ class _Talk:
         if not stale or not now:
             return
         rest = old.words - telling - new.words - old.sense.named
-        if len(rest) <= (_LITTLE if telling else 0):
+        if len(rest) <= (_LITTLE if telling else 0) and not _tells_more(old, new, kinds, stale):
             self._show(old, GONE)
         else:
             text = old.text
@@ -486,6 +486,23 @@ def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) ->
         return True
     behind = WORD.search(old.line.text, value.start + len(value.text))
     return behind is not None and not new.words.isdisjoint(stems_in(behind[0].lower()))
+
+
+def _tells_more(old: _Said, new: _Said, kinds: Collection[str], stale: Sequence[Value]) -> bool:
+    """Say whether a line has a value of a kind of which the new one says nothing.
+
+    "The budget is $900, my order is A-1001" says something when the budget has changed.
+    """
+    taken = [(value.start, value.start + len(value.text)) for value in stale]
+    return any(
+        value.kind not in kinds
+        and value.kind not in new.sense.spoken
+        and value.text.lower() not in new.sense.low
+        and all(
+            value.start + len(value.text) <= start or end <= value.start for start, end in taken
+        )
+        for value in old.sense.values
+    )
 
 
 def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
