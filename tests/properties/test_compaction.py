@@ -17,6 +17,7 @@ from tests.histories import (
     Summarizer,
     complaints,
     histories,
+    is_cleared,
     is_ours,
     is_summary,
     manager_for,
@@ -169,6 +170,17 @@ def test_a_result_has_one_summary_and_those_that_may_not_go(history, setting):
     assert result.tokens_after < result.tokens_before
 
 
+def outputs_in_short(result, history):
+    """Return the outputs that are said in short: beside their calls, and too large for them."""
+
+    def which(item):
+        """Return all of it but its text."""
+        return repr([at for at in readable(item).items() if at[0] not in ("output", "content")])
+
+    short = {which(item) for item in result.messages if is_cleared(item)}
+    return [item for item in history if which(item) in short]
+
+
 @given(history=histories(), setting=settings_of_a_window)
 def test_nothing_vanishes_without_being_shown_to_the_summariser(history, setting):
     summarizer = Summarizer()
@@ -178,7 +190,9 @@ def test_nothing_vanishes_without_being_shown_to_the_summariser(history, setting
         assert not result.dropped
         return
     (request,) = summarizer.requests
-    gone = [readable(item) for item in history if id(item) not in set(map(id, result.messages))]
+    there = {id(item) for item in result.messages}
+    there |= {id(output) for output in outputs_in_short(result, history)}
+    gone = [readable(item) for item in history if id(item) not in there]
     assert list(request.items) == [item for item in gone if not is_summary(item)]
     assert len(request.items) + len(request.kept) + len(
         [item for item in gone if is_summary(item)]
