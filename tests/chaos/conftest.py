@@ -21,6 +21,12 @@ def _warm():
     TiktokenEstimator().warm_up()
 
 
+@pytest.fixture(autouse=True)
+def _asks_again_soon(monkeypatch):
+    """The client would wait half a second at least, most of the time that these tests took."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.02)
+
+
 class Watch:
     """What our spans tell.
 

@@ -120,7 +120,7 @@ async def test_a_session_in_which_everything_fails_now_and_then(
     ]
     # Of what there is to say the writer says next to nothing, and may be asked once more.
     failed = watch.failures - {("verify", "low_coverage")}
-    assert {stage for stage, _ in failed} <= {"summarize", "archive"}
+    assert {stage for stage, _ in failed} <= {"summarize", "archive"}, failed
     waited = [told for told in watch.events("archival") if told.get("compact.archive.waiting")]
     assert all(told["error.type"] == "StorageError" for told in waited)
 

@@ -156,6 +156,13 @@ def test_words_are_worth_the_same_beside_few_likely_values_and_beside_many():
     assert other.stressing([]).scale == other.scale
 
 
+def test_values_of_which_nothing_was_learnt_do_not_change_that():
+    salience = learnt()
+    usual = salience.scale
+    salience.settle([salience.weight("NEVER-SEEN-1"), 0.0])
+    assert salience.scale == usual
+
+
 def test_only_what_is_not_found_again_easily_is_telling():
     vocabulary = Vocabulary()
     vocabulary.values_in("A123 1999 Name 12")

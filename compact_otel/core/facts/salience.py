@@ -269,8 +269,8 @@ class Salience:
         One history has a few values that matter and another hundreds: what words are worth beside
         them must not depend on that.
         """
-        if likely:
-            self.scale = _WORTH * len(likely) / sum(likely)
+        if total := sum(likely):  # values of which nothing was learnt weigh nothing
+            self.scale = _WORTH * len(likely) / total
 
     def features(self, value: str) -> dict[str, int]:
         """Return how a value was used, each feature as an index into `weights.WEIGHTS`."""
