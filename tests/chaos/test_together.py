@@ -17,7 +17,7 @@ from tests.chaos.test_clock import HOUR_S, Clock
 
 TURNS = 30
 WINDOW = 3000
-SEEDS = range(6)
+SEEDS = range(10)
 PASSING = ("no answer", "reset", "429", "500", "a page of HTML", "no HTTP", "half a head")
 """What the client gets over by asking again."""
 BREAKS = ("is cut", "is reset", "says half an event", "says an error")
