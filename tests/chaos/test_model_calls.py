@@ -12,13 +12,6 @@ from tests.chaos.program import PATHS, STALL_S, converse, looks_up_then_answers
 from tests.chaos.provider import BEFORE, Fault, ModelRoad, midway
 from tests.sabotage.program import EARLY, WINDOW
 
-# The client leaves the generators of a stream that broke to the garbage collector, which now and
-# then comes to one of them while the event loop closes it.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <async_generator object Response.aiter_raw:"
-    "pytest.PytestUnraisableExceptionWarning"
-)
-
 STATES = {
     "skipped": {"max_context_tokens": 4 * WINDOW},
     "compacted": {"max_context_tokens": WINDOW, **EARLY},
