@@ -32,6 +32,9 @@ from compact_otel.testing.window import OverflowStyle, Window
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+# Turns of the loop until a connection that was just accepted is among those that are known: its
+# task begins, its protocol is told of it, its task ends.
+_ACCEPTED_AFTER = 3
 _WORKERS = 64  # behaviours that can block at the same time
 _COMPACT = "/v1/responses/compact"
 _COUNT = "/v1/responses/input_tokens"
@@ -205,6 +208,12 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - they are the servers' own
         # uvicorn is graceful: a tenth of a second to all, and for ever to a client that stopped
         # reading. Tests start hundreds of servers, and when they stop, no client waits.
+        for server in self.servers:
+            for listener in server.sockets:
+                with suppress(NotImplementedError):  # Windows accepts in another way
+                    self._loop.remove_reader(listener)
+        for _ in range(_ACCEPTED_AFTER):  # a closed server could not take what it has accepted
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

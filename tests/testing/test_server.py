@@ -209,6 +209,15 @@ def test_nothing_is_left_when_the_server_is_gone(estimator, post):
     gc.collect()  # an unclosed socket would be a warning, and so an error
 
 
+def test_nothing_is_left_of_clients_that_come_when_the_server_goes(estimator):
+    for _ in range(10):
+        with LocalOpenAI(Echo(), estimator=estimator) as api:
+            port = int(api.base_url.split(":")[2].removesuffix("/v1"))
+            client = socket.create_connection(("127.0.0.1", port))
+        client.close()
+    gc.collect()  # an unclosed socket would be a warning, and so an error
+
+
 def test_a_server_can_come_back(estimator, respond):
     api = LocalOpenAI(Echo(), estimator=estimator)
     with api:
