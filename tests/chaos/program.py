@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agents import (
@@ -94,13 +96,30 @@ async def converse(
         await session.add_items(earlier()[:-1])
     async with asyncio.timeout(HANGS_S), client_of(base_url, **client_options) as client:
         agent = Agent("clerk", tools=[look_up], model=MODELS[api](MODEL, client))
-        for question in questions:
-            try:
-                seen.turns.append(await _answer(agent, question, session, seen, streamed))
-            except Exception as error:  # noqa: BLE001 - whatever a program is told
-                seen.turns.append(_told(error))
+        with _collected_here():
+            for question in questions:
+                try:
+                    seen.turns.append(await _answer(agent, question, session, seen, streamed))
+                except Exception as error:  # noqa: BLE001 - whatever a program is told
+                    seen.turns.append(_told(error))
     seen.items = [_plain(item) for item in await session.get_items()]
     return seen
+
+
+@contextmanager
+def _collected_here():
+    """Let no other thread collect what the client leaves of a stream that broke.
+
+    These are generators in a cycle, with us and without. The first that is collected is closed by
+    the loop it belongs to, and closes the others; a collection in the server's thread may come to
+    one of them just then, and tells that it is "already executing".
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.enable()
 
 
 async def _answer(agent, question, session, seen, streamed):
