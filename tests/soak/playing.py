@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from compact_otel.summarizers.prompts import PROMPTS
 from compact_otel.testing import ModelRequest, Step
+from tests.histories import is_summary
 from tests.soak.scenario import Scenario
 from tests.soak.words import text
 
@@ -62,7 +64,7 @@ class Playing:
 
     def _look_at(self, request: ModelRequest) -> None:
         self.newest = request.text
-        if request.newest_user_text != self._scenario.turns[self.turn].asked:
+        if _said_last(request) != self._scenario.turns[self.turn].asked:
             self.lacking.append(f"request {request.number} lacks the question")
         rule = self._scenario.rule
         if rule is not None and {"role": "user", "content": rule} not in request.items:
@@ -79,6 +81,12 @@ class Playing:
         first = what not in self._failed
         self._failed.add(what)
         return first
+
+
+def _said_last(request: ModelRequest) -> str:
+    """Return what the user said last; a summary behind it may be a user's message, too."""
+    said = [item for item in request.items if not is_summary(item)]
+    return replace(request, items=said).newest_user_text
 
 
 def is_for_summary(model: object, instructions: object, items: Any) -> bool:

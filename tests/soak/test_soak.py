@@ -122,7 +122,10 @@ def test_a_request_without_what_must_be_in_it_is_noticed(lacks):
     scenario = next(one for one in map(Scenario.drawn, range(99)) if one.rule)
     playing = Playing(scenario)
     said = {"rule": scenario.rule, "question": scenario.turns[0].asked}
-    items = [{"role": "user", "content": text} for name, text in said.items() if name != lacks]
+    if lacks is not None:
+        said[lacks] = f"<COMPACT-SUMMARY v1>\n{said[lacks]}\n</COMPACT-SUMMARY>"
+    said["summary"] = "<COMPACT-SUMMARY v1>\nWhat was done for it.\n</COMPACT-SUMMARY>"
+    items = [{"role": "user", "content": text} for text in said.values()]
     playing(
         ModelRequest(
             api="chat", model="any", instructions=None, items=items, tools=(), text="", number=1
