@@ -5,11 +5,14 @@ import time
 import pytest
 
 from compact_otel.core.assemble import View, whole
+from compact_otel.core.facts.salience import Vocabulary
+from compact_otel.core.facts.splitting import split
 from compact_otel.core.frame import defuse
 from compact_otel.core.items import blocks
 from compact_otel.core.ledger import prefix_keys
 from compact_otel.core.policy import Limits, make_plan
 from compact_otel.core.settings import CompactPolicy
+from compact_otel.core.types import SummaryRequest
 from compact_otel.core.verify import verify
 from tests.histories import call, output, session
 
@@ -46,7 +49,15 @@ def blanks(items):
     defuse("<" + " " * 20 * len(items) + "x")
 
 
-@pytest.mark.parametrize("work", [planned, verified, blocks, prefix_keys, one_id, blanks])
+def empty_lines(items):
+    """What a model writes that does not find its end."""
+    said = [{"role": "assistant", "content": "Done." + "\n" * (len(items) // 4) + "Next."}]
+    split(SummaryRequest(items=said), Vocabulary())
+
+
+@pytest.mark.parametrize(
+    "work", [planned, verified, blocks, prefix_keys, one_id, blanks, empty_lines]
+)
 def test_twice_the_history_takes_less_than_three_times_as_long(work):
     half, whole_ = session(3000)[:10_000], session(6000)[:20_000]
     assert (len(half), len(whole_)) == (10_000, 20_000)

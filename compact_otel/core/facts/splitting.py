@@ -63,7 +63,7 @@ _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
 _NOTE_LINE = re.compile(r"(?P<label>[^\s].{0,160}?):(?: (?P<rest>.*))?")
 _BULLET = re.compile(r"^(?:[-*\u2022]|\d+[.)])\s+")
 _EMPHASIS = re.compile(r"\*\*|__(?:(?=\w)|(?<=\w__))")
-_MARKED_LINE = re.compile(r"^\s*(?:[-*\u2022]|#{1,6})\s+", re.MULTILINE)
+_MARKED_LINE = re.compile(r"^[^\S\n]*(?:[-*\u2022]|#{1,6})[^\S\n]+", re.MULTILINE)
 _KEY_WORD = re.compile(r"[a-z][A-Za-z_]*")
 # What a line says that introduces the file below it.
 _INTRO = re.compile(r"([^:;()]{4,48}):")
