@@ -66,6 +66,7 @@ _PART_OF: Mapping[str, _Part] = {
 }
 _CALLS = frozenset({"call", "hosted"})
 _GENERATED = frozenset({"assistant", "reasoning", *_CALLS})
+_PERHAPS_GENERATED = _GENERATED | {"pinned"}
 # The kind of a block is that of its strongest part.
 _KINDS: Sequence[Kind] = ("assistant", "summary", "user", "instruction", "tool", "pinned")
 _STRENGTHS: Mapping[_Part, int] = {
@@ -405,8 +406,8 @@ def _starts(parts: Sequence[_Part], links: Sequence[tuple[int, int]]) -> list[in
 
 def _same_response(before: _Part | None, part: _Part, *, headed: bool) -> bool:
     """Say whether two neighbours came out of one model response."""
-    if before == "reasoning" and part == "pinned":
-        return True  # a generated item of a kind we do not know
+    if "pinned" in (before, part):  # perhaps a generated item, of a kind that nobody knows here
+        return before in _PERHAPS_GENERATED and part in _PERHAPS_GENERATED
     if before not in _GENERATED or part not in _GENERATED:
         return False
     if part == "reasoning":

@@ -145,13 +145,32 @@ CUTS = {
     "references": ([{"type": "item_reference", "id": "x"}], "pinned:1"),
     "tool search": (
         [{"type": "tool_search_call"}, {"type": "tool_search_output"}],
-        "pinned:1 pinned:1",
+        "pinned:2",
+    ),
+    "tool search in a response with a message": (
+        [
+            user(),
+            {"type": "reasoning"},
+            assistant(),
+            {"type": "tool_search_call"},
+            {"type": "tool_search_output"},
+            user(),
+        ],
+        "user:1 pinned:4 user:1",
+    ),
+    "a kind of tomorrow in front of what is known": (
+        [user(), {"type": "thought"}, {"type": "web_search_call"}, assistant(), user()],
+        "user:1 pinned:3 user:1",
+    ),
+    "a kind of tomorrow between users": (
+        [user(), {"type": "thought"}, user()],
+        "user:1 pinned:1 user:1",
     ),
     "programs and their children": (
         [{"type": "program", "id": "p1"}, call("a", caller=PROGRAM), output("a")],
-        "pinned:1 pinned:1 pinned:1",
+        "pinned:2 pinned:1",
     ),
-    "no type and no role": ([{}, {"role": 5}, {"type": 5}], "pinned:1 pinned:1 pinned:1"),
+    "no type and no role": ([{}, {"role": 5}, {"type": 5}], "pinned:3"),
     "a role of tomorrow": ([{"role": "critic", "content": "x"}], "pinned:1"),
     "nothing": ([], ""),
 }
