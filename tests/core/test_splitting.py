@@ -8,6 +8,7 @@ import pytest
 
 from compact_otel.core.facts.salience import Vocabulary
 from compact_otel.core.facts.splitting import outdated, split
+from compact_otel.core.facts.units import lines_of
 from compact_otel.core.types import SummaryRequest
 
 
@@ -103,6 +104,34 @@ def test_who_speaks_says_where_it_stands():
         "constraints user 1, prose | Instructions | Be **brief**. [be]",
         "constraints user 1, prose | Instructions | Be kind. [be]",
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Changed src/__init__.py and pkg/__main__.py",
+        "The tests are tests/**/test_*.py and **/conftest.py",
+        "At most 2**31 rows, or 3**4 ** 2",
+        "Call run(**options) or run(*args, **more)",
+        "It has __slots__ and __A-100__.py",
+    ],
+)
+def test_what_only_looks_like_emphasis_stays_as_it_was_said(said):
+    assert texts(assistant(said)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("shown", "lines"),
+    [
+        ("  9\tdef a():\n 10\t    b", ["def a():", "b"]),
+        ("1: alpha\n2: beta\n7: gamma", ["alpha", "beta", "7: gamma"]),
+        ("48213 | Diaz | 120.50\n48377 | Birch | 89.10", None),
+        ("70211\tDana\topen\n70345\tEvan\tclosed", ["70211 Dana open", "70345 Evan closed"]),
+        ("503: the service is away", None),
+    ],
+)
+def test_line_numbers_go_and_ids_in_front_of_a_line_stay(shown, lines):
+    assert lines_of(shown) == (lines or shown.splitlines())
 
 
 def test_a_result_is_of_what_it_is_about_row_by_row():

@@ -130,7 +130,7 @@ def test_a_label_has_none_of_the_marks_by_which_a_note_is_read_back():
 
 
 def test_lines_lose_their_numbers_and_those_that_say_nothing_go():
-    text = "   1\tdef run():\n   2\t\n  3: -----\n12 | return 7\n===\nlast"
+    text = "   1\tdef run():\n   2\t\n  3: -----\n 4 | return 7\n===\nlast"
     assert lines_of(text) == ["def run():", "return 7", "last"]
 
 

@@ -62,7 +62,11 @@ _HEADING_WORDS: tuple[tuple[str, Section], ...] = (
 )
 _NOTE_LINE = re.compile(r"(?P<label>[^\s].{0,160}?):(?: (?P<rest>.*))?")
 _BULLET = re.compile(r"^(?:[-*\u2022]|\d+[.)])\s+")
-_EMPHASIS = re.compile(r"\*\*|__(?:(?=\w)|(?<=\w__))")
+# Around words; `**options`, `tests/**/test_*.py`, `2**31` and `__init__.py` are none.
+_EMPHASIS = re.compile(
+    r"(?<![\w*/])\*\*(?=[^\s*])(?P<strong>[^*\n]*[^\s*])\*\*(?![\w*/])"
+    r"|(?<![\w/])__(?=[^\s_])(?P<also>[^_\n]*[^\w\n][^_\n]*(?<!\s))__(?![\w/]|\.\w)"
+)
 _MARKED_LINE = re.compile(r"^[^\S\n]*(?:[-*\u2022]|#{1,6})[^\S\n]+", re.MULTILINE)
 _KEY_WORD = re.compile(r"[a-z][A-Za-z_]*")
 # What a line says that introduces the file below it.
@@ -213,7 +217,7 @@ def _parts(said: Said) -> list[str]:
         return [part for line in lines for part in word_for_word(line)]
     text = said.text
     if said.who == "assistant":
-        text = _EMPHASIS.sub("", _MARKED_LINE.sub("", text))
+        text = _EMPHASIS.sub(r"\g<strong>\g<also>", _MARKED_LINE.sub("", text))
     return [part for line in lines_of(text) for part in sentences_of(line)]
 
 

@@ -26,7 +26,7 @@ _SENTENCE_END = re.compile(
 _NAMELESS = re.compile(r"\s*[\"']?(?:value|default)[\"']?\s*[:=]\s*\S.{0,200}")
 _NAMING = re.compile(r"(?i)\b(?:name|key|variable|field|header|param)\b")
 _CLAUSE_MARKS = (",", ";", "|")
-_LINE_NUMBER = re.compile(r"\s*\d+(?:\t|\s*[|\u2192]\s?|:\s)")
+_LINE_NUMBER = re.compile(r"\s*(\d{1,9})(?:\t|\s*[|\u2192]\s?|:\s)")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 
 
@@ -116,17 +116,28 @@ def joined_lines(text: str) -> list[str]:
 def lines_of(text: str) -> list[str]:
     """Return the lines that say something, without line numbers, none longer than a unit."""
     found: list[str] = []
-    for raw in joined_lines(text):
-        number = _LINE_NUMBER.match(raw)
-        line = raw if number is None else raw[number.end() :]
-        if not _SAYS_SOMETHING.search(line):
+    for raw in _without_numbers(joined_lines(text)):
+        if not _SAYS_SOMETHING.search(raw):
             continue
-        line = one_line(line)
+        line = one_line(raw)
         if len(line) > _MAX_UNIT_CHARS:
             found += sentences_of(line)
         else:
             found.append(line)
     return found
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """Return lines without their numbers; one that no neighbour counts on from is an id."""
+    found = [_LINE_NUMBER.match(line) for line in lines]
+    counts = [int(number[1]) if number else None for number in found]
+    before, behind = [None, *counts], [*counts[1:], None]
+    return [
+        line[number.end() :]
+        if number and count is not None and (before[i] == count - 1 or behind[i] == count + 1)
+        else line
+        for i, (line, number, count) in enumerate(zip(lines, found, counts, strict=True))
+    ]
 
 
 def sentences_of(line: str) -> list[str]:
