@@ -13,8 +13,10 @@ chain: against those only a place helps where they may not (a bucket with versio
 
 from __future__ import annotations
 
+import math
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,6 +32,8 @@ _ID, _HASH, _GONE = "compact.archive.id", "compact.archive.sha256", "compact.arc
 _MARK = REDACTED.encode()
 _MOST = 10**18
 """Above all numbers of events; one that somebody put in must not become unwritable by counting."""
+_LOOKS = 3
+"""How often a fault is looked at again while somebody writes."""
 
 
 class Link(NamedTuple):
@@ -42,6 +46,13 @@ class Link(NamedTuple):
 
     sequence: int
     digest: str
+
+
+class _Audited(NamedTuple):
+    """What an event says of a record: the hash of what was written, None if it was removed."""
+
+    sequence: int
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,55 +148,116 @@ def _head(session_id: str) -> dict[str, Any]:
     return {"ts": now, "session_id": session_id, "event": WRITTEN}
 
 
-def faults(
-    session_id: str,
-    lines: Sequence[bytes],
-    stored: Mapping[str, Iterable[str]],
-    sealed: Link | None = None,
-    unfinished: Collection[str] = (),
-) -> list[Fault]:
-    """Return what is wrong with the archive of a session.
+class Seen(NamedTuple):
+    """What one look at the archive of a session found. Somebody may have written meanwhile.
 
-    Args:
+    Attributes:
         session_id: The session.
-        lines: Its events as they are stored, oldest first.
+        lines: Its events as they are stored, oldest first; read after what is stored.
         stored: What is there besides: for each id the hashes of what is stored under it.
-        sealed: The end of the chain as its last writer noted it, where that is noted.
+        told: Number of the last event that was there before `stored` was read.
+        seals: The end of the chain as its last writer noted it, before all else was read and
+            after; None where that is not noted.
         unfinished: Hashes of what has not got its name, where that is stored.
     """
-    found, last, audited = _followed(session_id, lines)
-    if sealed is not None and sealed != last:
-        missing = sealed.sequence - last.sequence
-        if missing > 0:
-            found.append(Fault("error", f"the last {missing} events are missing"))
-        elif missing == 0:
-            found.append(Fault("error", f"event {last.sequence} was changed"))
-        elif missing == -1:
-            found.append(Fault("note", f"event {last.sequence} has no seal: its writer was ended"))
-        else:
-            found.append(Fault("error", f"the seal is of event {sealed.sequence}"))
-    for ident in sorted({*audited, *stored}):
-        there, said = list(stored.get(ident, ())), audited.get(ident, [])
-        known = {digest for digest in said if digest}
-        if not said:
-            found.append(Fault("note", f"`{ident}` has no event: its writer was ended before it"))
-        elif said[-1] is not None and not there and said[-1] in unfinished:
-            found.append(Fault("note", f"`{ident}` is not finished: its writer was ended"))
-        elif said[-1] is not None and not there:
-            found.append(Fault("error", f"`{ident}` is missing"))
-        elif not known.issuperset(there):
-            found.append(Fault("error", f"`{ident}` is not what was written"))
-        elif said[-1] is not None and said[-1] not in there:
-            found.append(Fault("note", f"`{ident}` is older than the last one that was written"))
+
+    session_id: str
+    lines: Sequence[bytes]
+    stored: Mapping[str, Collection[str]]
+    told: float = math.inf
+    seals: tuple[Link | None, Link | None] = (None, None)
+    unfinished: Collection[str] = ()
+
+
+def lasting(look: Callable[[], Seen], pause_s: float) -> list[Fault]:
+    """Return what is wrong with the archive of a session, also while somebody writes to it.
+
+    A writer that is between two of its steps looks like a crash, or like somebody who changed
+    something, but not for long. So what it explains is looked at again, and told if it is still
+    so; what it does not explain is told however busy it is.
+
+    Args:
+        look: Reads the archive.
+        pause_s: Seconds in which a writer takes its next step; each further look waits twice as
+            long, and there is none once nothing moves.
+    """
+    seen = look()
+    broken, last, audited = _followed(seen.session_id, seen.lines)
+    doubted = _doubted(seen, last, audited)
+    for further in range(_LOOKS):
+        if not doubted:
+            break
+        time.sleep(pause_s * 2**further)
+        before, seen = seen, look()
+        broken, last, audited = _followed(seen.session_id, seen.lines)
+        again = _doubted(seen, last, audited)
+        doubted = {why: again[why] for why in doubted if why in again}
+        if seen == before:
+            break
+    return [*broken, *dict.fromkeys(doubted.values())]
+
+
+def _doubted(
+    seen: Seen, last: Link, audited: Mapping[str, Sequence[_Audited]]
+) -> dict[tuple[object, ...], Fault]:
+    """Return what is wrong unless a writer is just at it, by what it is seen from.
+
+    A writer may be between two steps in each look: the same words, but seen from something else.
+    """
+    found = _at_the_end(last, *seen.seals)
+    for ident in sorted({*audited, *seen.stored}):
+        found |= _with_record(ident, audited.get(ident, ()), seen)
     return found
+
+
+def _at_the_end(
+    last: Link, before: Link | None, after: Link | None
+) -> dict[tuple[object, ...], Fault]:
+    """Hold the end of a chain against its seal, of which there may be a newer one meanwhile."""
+    if before is not None and before.sequence > last.sequence:
+        missing = before.sequence - last.sequence
+        fault = Fault("error", f"the last {missing} events are missing")
+    elif any(seal and seal != last and seal.sequence == last.sequence for seal in (before, after)):
+        fault = Fault("error", f"event {last.sequence} was changed")
+    elif after is None or after.sequence >= last.sequence:
+        return {}
+    elif after.sequence == last.sequence - 1:
+        fault = Fault("note", f"event {last.sequence} has no seal: its writer was ended")
+    else:
+        fault = Fault("error", f"the seal is of event {after.sequence}")
+    return {(before, last, after): fault}
+
+
+def _with_record(
+    ident: str, audited: Sequence[_Audited], seen: Seen
+) -> dict[tuple[object, ...], Fault]:
+    """Hold what is stored under an id against what the events say of it."""
+    there = set(seen.stored.get(ident, ()))
+    if not audited:
+        what = f"`{ident}` has no event: its writer was ended before it"
+        return {(ident,): Fault("note", what)}
+    due = [one.digest for one in audited if one.sequence <= seen.told][-1:]
+    later = [one.digest for one in audited if one.sequence > seen.told]
+    is_due = due != [] and None not in (*due, *later)
+    if is_due and not there and due[0] in seen.unfinished:
+        return {(ident, *due): Fault("note", f"`{ident}` is not finished: its writer was ended")}
+    if is_due and not there:
+        return {(ident, *due): Fault("error", f"`{ident}` is missing")}
+    if unknown := there - {one.digest for one in audited}:
+        fault = Fault("error", f"`{ident}` is not what was written")
+        return {(ident, digest): fault for digest in unknown}
+    if is_due and there.isdisjoint([*due, *later]):
+        what = f"`{ident}` is older than the last one that was written"
+        return {(ident, *due): Fault("note", what)}
+    return {}
 
 
 def _followed(
     session_id: str, lines: Sequence[bytes]
-) -> tuple[list[Fault], Link, dict[str, list[str | None]]]:
-    """Follow a chain: what is wrong with it, its end, and the hashes it names; None for removed."""
+) -> tuple[list[Fault], Link, dict[str, list[_Audited]]]:
+    """Follow a chain: what is wrong with it, its end, and what it tells of each id."""
     found: list[Fault] = []
-    audited: defaultdict[str, list[str | None]] = defaultdict(list)
+    audited: defaultdict[str, list[_Audited]] = defaultdict(list)
     last = beginning(session_id)
     for place, line in enumerate(lines, 1):
         link = link_of(line)
@@ -206,5 +278,6 @@ def _followed(
         last = link
         if is_audit(record):
             digest = record.get(_HASH)
-            audited[str(record.get(_ID))].append(None if digest is None else str(digest))
+            named = None if digest is None else str(digest)
+            audited[str(record.get(_ID))].append(_Audited(link.sequence, named))
     return found, last, dict(audited)

@@ -82,6 +82,7 @@ _SEAL = "events.seal"
 _CHECKPOINTS = "checkpoints.jsonl"
 _PAUSE_S = 0.05  # between two attempts to claim
 _ALONE_S, _GLANCE_S = 5.0, 0.002  # an event is appended in less than one of these looks
+_STEP_S = 0.05  # between two steps of a writer lies much less
 _TAIL = 8192
 """Bytes in which the last event is looked for first."""
 _SESSION = "session.json"  # only where the directory's name does not tell the session
@@ -90,6 +91,7 @@ _NUMBERED = re.compile(rf"{_TRANSCRIPT.pattern}|summary-([0-9]{{3,}})\.json")
 _WHOLE = rf"(?:{_NUMBERED.pattern}|session\.json)"
 _CLAIM = re.compile(r"claim-[0-9a-f]{16}\.lock")
 _TEMPORARY = re.compile(rf"\.({_WHOLE}|checkpoints\.jsonl)(\.[0-9a-f]{{16}})?\.tmp")
+_HASHED = re.compile(rf"{_NUMBERED.pattern}|{_TEMPORARY.pattern}")
 _OURS = re.compile(
     rf"{_WHOLE}|{_TEMPORARY.pattern}|events\.jsonl|events\.seal|checkpoints\.jsonl"
     rf"|removed-[0-9]{{3,}}|{_CLAIM.pattern}"
@@ -291,32 +293,45 @@ class FileStorage:
     def verify(self, session_id: str) -> list[audit.Fault]:
         """Return what is not as it was written, by the chain of the session's events.
 
+        Others may write meanwhile; nothing is locked or written here.
+
         Raises:
             StorageError: If something is there and cannot be read.
         """
-        lines = self._lines(session_id, _EVENTS)  # first: what they tell of is there soon after
+        return audit.lasting(lambda: self._seen(session_id), _STEP_S)
+
+    def _seen(self, session_id: str) -> audit.Seen:
+        """Look at all that is there: what the first seal tells of, and then what tells of it."""
         with self._reading(session_id) as directory:
-            sealed = _seal_in(directory)
-        stored: dict[str, list[str]] = {}
+            before = _seal_in(directory)
+        stored, unfinished = self._digests(session_id)
         for line in self._lines(session_id, _CHECKPOINTS):
             for checkpoint in newest_checkpoints([line]):
                 digests = stored.setdefault(audit.checkpoint_id(checkpoint.key), [])
                 digests.append(audit.digest_of(line + b"\n"))
+        lines = self._lines(session_id, _EVENTS)
         with self._reading(session_id) as directory:
-            try:
-                with os.scandir(directory) as entries:
-                    names = [entry.name for entry in entries]
-            except FileNotFoundError:
-                return []
-            for name in filter(_NUMBERED.fullmatch, names):
-                digests = stored.setdefault(name.partition(".")[0], [])
-                digests.append(self._digest(directory / name))
-            unfinished = set()
-            for name in filter(_TEMPORARY.fullmatch, names):
-                with suppress(FileNotFoundError):  # it has got its name meanwhile
-                    unfinished.add(self._digest(directory / name))
+            after = _seal_in(directory)
+        told = math.inf if before == after else before.sequence if before else 0
         name = self._outgoing.name(session_id)
-        return audit.faults(name, lines, stored, sealed, unfinished)
+        return audit.Seen(name, lines, stored, told, (before, after), unfinished)
+
+    def _digests(self, session_id: str) -> tuple[dict[str, list[str]], set[str]]:
+        """Return the hashes of transcripts and summaries by id, and of what has no name yet."""
+        stored: dict[str, list[str]] = {}
+        unfinished: set[str] = set()
+        names: list[str] = []
+        with self._reading(session_id) as directory, suppress(FileNotFoundError):
+            names = sorted(path.name for path in directory.iterdir())
+        for name in filter(_HASHED.fullmatch, names):
+            # What is gone was removed meanwhile, or it has got its name.
+            with _explained("read", directory / name), suppress(FileNotFoundError):
+                digest = self._digest(directory / name)
+                if _TEMPORARY.fullmatch(name):
+                    unfinished.add(digest)
+                else:
+                    stored.setdefault(name.partition(".")[0], []).append(digest)
+        return stored, unfinished
 
     def records(self, session_id: str) -> list[Stored]:
         """Return what is stored of a session, sorted by id; none for one that is not there.

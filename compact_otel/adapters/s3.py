@@ -92,6 +92,8 @@ _TRIES = 50
 _TURN_S = 2.0
 """How long threads of this process take numbers in turn, before they do so in competition."""
 _PAUSE_S = 0.01
+_STEP_S = 0.5
+"""Between an object and its event lie a few requests."""
 _REMEMBERED, _TRUSTED_S = 1024, 60.0
 """Sessions whose last event is known, and how long: somebody may remove the session meanwhile."""
 _CONTENT_TYPES = {
@@ -345,24 +347,35 @@ class S3Storage:
     def verify(self, session_id: str) -> list[audit.Fault]:
         """Return what is not as it was written, by the chain of the session's events.
 
-        The last events may be missing without a trace: a bucket with versions keeps them.
+        The last events may be missing without a trace: a bucket with versions keeps them. Others
+        may write meanwhile; nothing is written here.
 
         Raises:
             StorageError: If something is there and cannot be read.
         """
+        return audit.lasting(lambda: self._seen(session_id), _STEP_S)
+
+    def _seen(self, session_id: str) -> audit.Seen:
+        """Look at all that is there, between two looks at which events there are."""
         folder = self._folder(session_id)
         stored: dict[str, list[str]] = {}
         with self._explained("read", folder):
+            numbers = self._numbers(f"{folder}events/", _EVENT)
             for key, _ in self._listed(folder):
                 name = key.removeprefix(folder)
-                if _NUMBERED.fullmatch(name):
-                    stored.setdefault(name.partition(".")[0], []).append(self._digest(key))
+                digest = self._digest(key) if _NUMBERED.fullmatch(name) else None
+                if digest is not None:
+                    stored.setdefault(name.partition(".")[0], []).append(digest)
             for key, _ in self._listed(f"{folder}checkpoints/"):
                 for line in self._line(key):
                     for checkpoint in newest_checkpoints([line]):
                         digest = audit.digest_of(line + b"\n")
                         stored[audit.checkpoint_id(checkpoint.key)] = [digest]
-        return audit.faults(self._outgoing.name(session_id), self._events(session_id), stored)
+        lines = self._events(session_id)
+        with self._explained("read", folder):
+            moved = self._numbers(f"{folder}events/", _EVENT) != numbers
+        told = max(numbers, default=0) if moved else math.inf
+        return audit.Seen(self._outgoing.name(session_id), lines, stored, told)
 
     def _events(self, session_id: str) -> list[bytes]:
         folder = f"{self._folder(session_id)}events/"
@@ -639,9 +652,14 @@ class S3Storage:
         body = self._get(key)
         return [] if body is None else self._packing.readable([body], self._place(key))
 
-    def _digest(self, key: str) -> str:
-        """Return the hash of what an object holds; of its bytes if they cannot be unpacked."""
-        data = self._get(key) or b""
+    def _digest(self, key: str) -> str | None:
+        """Return the hash of what an object holds, None if it is gone meanwhile.
+
+        It is that of its bytes if they cannot be unpacked.
+        """
+        data = self._get(key)
+        if data is None:
+            return None
         with suppress(UnsoundError):
             data = self._packing.opened(data, self._place(key))
         return audit.digest_of(data)
