@@ -6,6 +6,9 @@ that take time stand inside the commands, so that `compactctl --help` does not w
 
 from __future__ import annotations
 
+import errno
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +21,23 @@ _A_FILE = click.Path(readable=False, allow_dash=True)
 """What a shell completes; what is there, and why it cannot be used, each command says itself."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group that says in a line what keeps it from writing what it has to say."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # else it fails at the end, where nobody can say it
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:  # click's: it is quiet
+                raise
+            with suppress(OSError):
+                sys.stdout.close()  # or the interpreter tries once more
+            raise click.ClickException(f"cannot write: {error.strerror or error}") from error
+        return result
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="compactctl")
 @click.option(
     "--config",
@@ -593,7 +612,8 @@ def status(session: str, *, path: Path | None, as_json: bool) -> None:
     """See what the next call of a session remembers of what was compacted away.
 
     The summary in force, what it stands for, and what stays beside it, without secrets: from the
-    checkpoints in the archive, as an agent reads them that takes the session up.
+    checkpoints in the archive, as an agent reads them that takes the session up. Of a summary that
+    was pruned the text is not shown (in JSON `summary_pruned` is true).
 
     The exit code is 0 if it was shown, 1 if there is no archive or it cannot be read, and 2 for an
     unknown session, or options or a COMPACT_ environment that make no sense.

@@ -38,7 +38,8 @@ def written(text: str, output: str, *, option: str) -> None:
         BadParameter: If it cannot be written.
     """
     if output == STDOUT:
-        click.echo(text, nl=False)
+        # A page says that it is UTF-8, whatever the terminal speaks.
+        click.echo(text.encode("utf-8", "replace"), nl=False)
         return
     try:
         _write(Path(output), text)

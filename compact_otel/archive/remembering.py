@@ -18,6 +18,12 @@ from compact_otel.archive.opening import Archive, named, opened, settings
 from compact_otel.core.errors import StorageError
 from compact_otel.core.types import Checkpoint, SessionStatus
 from compact_otel.printable import printable, printable_lines
+from compact_otel.redaction import Redactor
+
+_PRUNED = (
+    "Its text was pruned from the archive. The model still gets it from the checkpoint, where it "
+    "is not redacted, so it is not shown."
+)
 
 
 def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
@@ -35,9 +41,11 @@ def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
         stored = {} if latest is None else _stored(archive, session_id, records, latest)
         waiting = bool(checkpoints) and checkpoints[-1].ahead is not None
     gate = settings(path).redaction.gate()
-    if found.summary is not None:  # a checkpoint holds it as the model gets it
-        public = stored.get("summary") or found.summary
-        found = replace(found, summary=str(gate.value(public)))
+    has_summary = found.summary is not None
+    if isinstance(gate, Redactor) or stored.get("summary"):
+        # A checkpoint holds it as the model gets it, and what of that is secret only the history
+        # showed: what was stored beside it is all that may be read.
+        found = replace(found, summary=gate.value(stored.get("summary")) if has_summary else None)
     figures = {
         **asdict(found),
         "cleared": 0 if latest is None else len(latest.cleared),
@@ -45,6 +53,7 @@ def status(session_id: str, *, path: Path | None, as_json: bool) -> None:
         "note": gate.value(stored.get("note")),
         "created": stored.get("created"),
         "prepared": waiting,
+        "summary_pruned": has_summary and found.summary is None,
     }
     if as_json:
         click.echo(json.dumps({"archive": archive.place, **figures}, indent=2))
@@ -77,8 +86,9 @@ def _print(found: SessionStatus, figures: dict[str, Any]) -> None:
             soft_wrap=True,
         )
         return
+    has_summary = found.summary is not None or figures["summary_pruned"]
     rows = {
-        "summary": f"v{found.version}, {found.strategy}" if found.summary is not None else "none",
+        "summary": f"v{found.version}, {found.strategy}" if has_summary else "none",
         "written": figures["created"],
         "model": figures["model"],
         "note": figures["note"],
@@ -95,6 +105,6 @@ def _print(found: SessionStatus, figures: dict[str, Any]) -> None:
         if value:
             shown.add_row(Text(f"  {name}", "dim"), Text(printable(str(value))))
     output.print(shown)
-    if found.summary is not None:
+    if has_summary:
         output.print()
-        output.print(Text(printable_lines(found.summary)), soft_wrap=True)
+        output.print(Text(printable_lines(found.summary or _PRUNED)), soft_wrap=True)

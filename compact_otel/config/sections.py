@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from compact_otel.core.addresses import site
 from compact_otel.core.errors import ConfigError
 from compact_otel.core.fields import Problem, check, dotted, failed, need
 from compact_otel.keys import Keys, parsed
@@ -33,7 +34,7 @@ def is_address(value: str) -> bool:
     """Say whether a text is the address of a server that speaks HTTP."""
     try:
         parts = urlsplit(value)
-        is_plain = not (parts.query or parts.fragment or "@" in parts.netloc) and parts.port != 0
+        is_plain = not (parts.query or parts.fragment or "@" in value) and parts.port != 0
         return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
     except ValueError:
         return False
@@ -88,7 +89,12 @@ class TelemetryConfig:
     custom_span: bool = False
     ariadne_url: str = field(
         default=VIEWER,
-        metadata={"lenient": True, "check": is_address, "what": f"an address such as {VIEWER}"},
+        metadata={
+            "lenient": True,
+            "check": is_address,
+            "what": f"an address such as {VIEWER}",
+            "show": site,
+        },
     )
     ariadne_timeout: float = field(default=2.0, metadata={"lenient": True, "gt": 0, "le": 2})
     ariadne_event_rows: EventRows = field(default="compact", metadata={"lenient": True})
@@ -308,6 +314,6 @@ def check_bucket(bucket: object, endpoint: object) -> None:
         return
     path = ("storage", "endpoint")
     is_http = isinstance(endpoint, str) and endpoint.startswith(("http://", "https://"))
-    need(is_http, Problem((path,), "must be an http(s) URL", (endpoint,)))
+    need(is_http, Problem((path,), "must be an http(s) URL", (site(endpoint),)))
     if "@" in str(endpoint) or "?" in str(endpoint):  # not shown: it may be logged
         raise failed([Problem((path,), "seems to hold credentials", way_out=CHAIN)])

@@ -6,6 +6,7 @@ its bounds go by the names that pydantic has for them:
     gt, ge, lt, le   bounds of a number
     check            a function that says whether a text will do
     what             what a value is, in words: "a folder"
+    show             a function that returns what of a wrong value may be shown
     way_out          what to do about a wrong one
     file             false: not in a file
     secret           true: never shown
@@ -28,6 +29,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
+from compact_otel.core.addresses import without_user
 from compact_otel.core.errors import ConfigError
 
 Path = tuple[str, ...]
@@ -39,10 +41,18 @@ _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "
 _LONGEST = 120
 _HUGE = 10**18  # far above it a share of a number cannot be computed
 _MOST = 20
-_USER = r"//[^/\s]*@"
+_USER = r"//\S*@"
 _PLAIN = r"[A-Za-z_][A-Za-z0-9_]{,80}"
 
-_shorter = reprlib.Repr()
+
+class _Shorter(reprlib.Repr):
+    """Cuts what is long, but no password in two."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(without_user(x), level)
+
+
+_shorter = _Shorter()
 _shorter.maxstring = _shorter.maxother = _shorter.maxlong = _LONGEST
 
 
@@ -225,7 +235,8 @@ class Rule(NamedTuple):
             meant = self.from_text(value)
             if meant is not value and meant is not None and self.broken_by(meant) is None:
                 way_out = f"that is a text, write {json.dumps(meant)}"
-        return Problem((path,), rule, () if self.is_secret else (value,), way_out)
+        show = self.metadata.get("show", lambda value: value)
+        return Problem((path,), rule, () if self.is_secret else (show(value),), way_out)
 
     def from_text(self, text: str) -> Any:
         """Return a text of the environment as a value; one that cannot be read as it is.

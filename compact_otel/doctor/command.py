@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from compact_otel.core.addresses import without_user
 from compact_otel.doctor import package, telemetry
 from compact_otel.doctor.finding import Finding, State, Surroundings
+from compact_otel.printable import printable_lines
+from compact_otel.redaction import Redactor
 
 CHECKS: tuple[Callable[[Surroundings], Iterable[Finding]], ...] = (
     package.versions,
@@ -56,16 +59,17 @@ def examined(around: Surroundings) -> Iterator[Finding]:
         try:
             yield from check(around)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are told
-            text = f"this could not be checked: {type(error).__name__}: {error}"
+            why = Redactor().text(without_user(str(error)))
+            text = f"this could not be checked: {type(error).__name__}: {why}"
             yield Finding(check.__name__.replace("_", " "), "problem", text)
 
 
 def _print(found: Iterable[Finding], states: Counter[State]) -> None:
     table = Table.grid(padding=(0, 2))
     for finding in found:
-        said = Text(finding.text)
+        said = Text(printable_lines(finding.text))
         if finding.remedy:
-            said.append(f"\n{finding.remedy}", style="italic")
+            said.append(f"\n{printable_lines(finding.remedy)}", style="italic")
         table.add_row(Text(finding.state, _STYLES[finding.state]), Text(finding.check), said)
     console = Console(highlight=False)
     console.print(table)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from compact_otel.core.addresses import site
+from compact_otel.redaction import Redactor
+
 State = Literal["ok", "note", "problem"]
 
 
@@ -48,6 +51,11 @@ class Surroundings:
     def says_yes(self, name: str) -> bool:
         """Say whether a variable of OpenTelemetry is true."""
         return self.environment.get(name, "").strip().lower() == "true"
+
+
+def told_of(address: str) -> str:
+    """Return what of an address is told: no user, path or query, nor a key in its place."""
+    return Redactor().text(str(site(address)))
 
 
 @contextmanager

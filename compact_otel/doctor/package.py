@@ -13,7 +13,7 @@ from compact_otel.adapters.s3 import S3Storage
 from compact_otel.config import CompactConfig
 from compact_otel.config.finding import file_in_force
 from compact_otel.core.errors import ConfigError, StorageError
-from compact_otel.doctor.finding import Finding, Surroundings, warnings_of
+from compact_otel.doctor.finding import Finding, Surroundings, told_of, warnings_of
 from compact_otel.engine.parts import storage_of
 from compact_otel.estimators.tiktoken import TiktokenEstimator
 from compact_otel.printable import printable
@@ -170,7 +170,8 @@ def summarizer(around: Surroundings) -> Iterator[Finding]:
             "until then the extractive summariser writes them.",
         )
         return
-    where = around.environment.get("OPENAI_BASE_URL") or "OpenAI"
+    address = around.environment.get("OPENAI_BASE_URL")
+    where = told_of(address) if address else "OpenAI"
     yield Finding("summariser", "ok", f"{named.model} at {where} writes the summaries; not asked")
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from compact_otel import content as gate
 from compact_otel.config import CompactConfig, TelemetryConfig
 from compact_otel.core.errors import ConfigError
-from compact_otel.doctor.finding import Finding, Surroundings, warnings_of
+from compact_otel.doctor.finding import Finding, Surroundings, told_of, warnings_of
 
 _NAME = "compact_otel"
 _SIGNALS = ("traces", "metrics", "logs")
@@ -282,16 +282,16 @@ def _reached(
         signals: What goes there.
         wanted: Whether it was asked for; else it is what `opentelemetry-instrument` does by itself.
     """
-    parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
-    try:
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme) or _PORTS["grpc"]
-    except ValueError:
-        port = 0
-    if not parts.hostname or not port:
-        text = f"OTEL_EXPORTER_OTLP_ENDPOINT is {endpoint!r}, which is no address"
-        yield Finding("otlp", "problem", text, "Write it as http://localhost:4317.")
+    found = _host_and_port(endpoint)
+    if found is None:
+        text = f"OTEL_EXPORTER_OTLP_ENDPOINT is {told_of(endpoint)!r}, which is no address"
+        remedy = "Write it as http://localhost:4317."
+        if "@" in endpoint:
+            remedy += " In a password / is %2F, ? is %3F, # is %23 and @ is %40."
+        yield Finding("otlp", "problem", text, remedy)
         return
-    told = f"{', '.join(signals)} by OTLP over {protocol} to {parts.hostname}:{port}"
+    host, port = found
+    told = f"{', '.join(signals)} by OTLP over {protocol} to {host}:{port}"
     other = next((name for name, usual in _PORTS.items() if usual == port), protocol)
     if other != protocol:
         yield Finding(
@@ -301,7 +301,7 @@ def _reached(
             f"Set OTEL_EXPORTER_OTLP_PROTOCOL to {other}, or the port to {_PORTS.get(protocol)}.",
         )
     try:
-        socket.create_connection((parts.hostname, port), around.timeout).close()
+        socket.create_connection((host, port), around.timeout).close()
     except OSError as error:
         yield Finding(
             "otlp",
@@ -313,3 +313,15 @@ def _reached(
         )
         return
     yield Finding("otlp", "ok", f"{told}: somebody listens")
+
+
+def _host_and_port(endpoint: str) -> tuple[str, int] | None:
+    """Return where an exporter would knock, None if that is nowhere, or part of a password."""
+    try:
+        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme) or _PORTS["grpc"]
+    except ValueError:
+        return None
+    if not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        return None
+    return parts.hostname, port

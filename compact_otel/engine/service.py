@@ -17,7 +17,7 @@ from compact_otel.config import CompactConfig
 from compact_otel.core import events, frame
 from compact_otel.core.calibration import is_believable
 from compact_otel.core.protocols import ReadableArchive, StorageAdapter
-from compact_otel.core.types import CallContext, SessionStatus, Usage
+from compact_otel.core.types import CallContext, Checkpoint, SessionStatus, Usage
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Parts
 from compact_otel.engine.performing import Shared
@@ -178,6 +178,15 @@ class Service:
             summaries = [found for item in history.items if (found := frame.unwrap(item))]
             version, summary = max(summaries, default=(0, None))
             return SessionStatus(session_id=session_id, summary=summary, version=version)
+        return SessionStatus.of(session_id, self.in_force(session_id))
+
+    def in_force(self, session_id: str) -> Checkpoint | None:
+        """Return the latest compaction of a session, also if it could not be stored yet.
+
+        Raises:
+            StorageError: If the storage cannot be read.
+        """
+        history = self._shared.known.history(session_id)
         checkpoint = None if history is None else history.checkpoint
         if checkpoint is None and self.parts.storage is not None:
             waiting = self._shared.spool.checkpoints(self.parts.storage, session_id)
@@ -185,7 +194,7 @@ class Service:
             stored = [] if in_force else self.parts.storage.load_checkpoints(session_id)
             in_force += [found for found in stored if found.ahead is None]
             checkpoint = in_force[-1] if in_force else None
-        return SessionStatus.of(session_id, checkpoint)
+        return checkpoint
 
     @property
     def archive(self) -> StorageAdapter | ReadableArchive | None:

@@ -44,8 +44,11 @@ def with_otlp(provider: TracerProvider | None) -> TracerProvider:
         if found not in _joined and not sends_by_otlp(found):
             try:
                 found.add_span_processor(BatchSpanProcessor(_exporter()))
-            except Exception as error:  # noqa: BLE001 - telemetry never ends a run
+            except (ConfigError, ImportError) as error:
                 _log.error("no spans go out by OTLP: %s", error)
+            except Exception as error:  # noqa: BLE001 - telemetry never ends a run
+                # Its words may be those of the address, password and all.
+                _log.error("no spans go out by OTLP: %s", type(error).__name__)
         _joined.add(found)
     return found
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from compact_otel.manual.compaction import Fate, Outcome
 from compact_otel.manual.texts import lines_of, shown
-from compact_otel.redaction import Redactor
+from compact_otel.redaction import Redactor, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ def changes(outcome: Outcome, redactor: Redactor) -> Iterator[Change]:
         redactor: Takes secrets out of what is shown.
     """
     found, first = outcome.call.found, outcome.call.found.first
+    source = Source(redactor, found.items)
     lines = {entry.index: entry.text for entry in outcome.view.cleared}
     at = -1 if outcome.summary is None else outcome.summary.before + first
     run: list[Fate] = []
@@ -47,7 +48,7 @@ def changes(outcome: Outcome, redactor: Redactor) -> Iterator[Change]:
     for fate in outcome.fates:
         if fate.fate != "summarised" and staying == at:
             yield from _kept(run)
-            yield _summary(outcome, redactor)
+            yield _summary(outcome, redactor, source)
             run = []
         staying += fate.fate != "summarised"
         if fate.fate == "kept":
@@ -63,11 +64,11 @@ def changes(outcome: Outcome, redactor: Redactor) -> Iterator[Change]:
             tokens_before=fate.tokens,
             tokens_after=fate.tokens_after,
             before=lines_of(found.items[index], redactor),
-            after=shown(redactor.text(lines[index])) if is_cleared else (),
+            after=shown(source.taken_out(redactor.text(lines[index]))) if is_cleared else (),
         )
     yield from _kept(run)
     if staying == at:
-        yield _summary(outcome, redactor)
+        yield _summary(outcome, redactor, source)
 
 
 def _kept(run: Sequence[Fate]) -> Iterator[Change]:
@@ -76,7 +77,7 @@ def _kept(run: Sequence[Fate]) -> Iterator[Change]:
         yield Change(op="kept", fates=tuple(run), tokens_before=tokens, tokens_after=tokens)
 
 
-def _summary(outcome: Outcome, redactor: Redactor) -> Change:
+def _summary(outcome: Outcome, redactor: Redactor, source: Source) -> Change:
     assert outcome.summary is not None  # noqa: S101 - it has a place
-    text = shown(redactor.text(outcome.summary.text))
-    return Change(op="summary", tokens_after=outcome.summary.tokens, after=text)
+    text = source.taken_out(redactor.text(outcome.summary.text))
+    return Change(op="summary", tokens_after=outcome.summary.tokens, after=shown(text))

@@ -34,6 +34,7 @@ from compact_otel.tokens.figures import Figures, figures_of, measured, shown_nam
 from compact_otel.tokens.opening import Opened, quiet
 
 _LARGEST = 3
+_REHEARSAL = "rehearsal"
 
 
 class ImpossibleError(Exception):
@@ -251,7 +252,7 @@ def _carried_out(
         )
         try:
             result = manager.manual_compact(
-                session_id or "rehearsal",
+                session_id or _REHEARSAL,
                 list(call.found.items),
                 note or "manual",
                 call=call.scale.call,
@@ -262,6 +263,9 @@ def _carried_out(
         problem = result.error
         said = str(problem) if isinstance(problem, CompactError) else type(problem).__name__
         raise ImpossibleError(f"it cannot be compacted: {said}") from problem
+    if storage.checkpoint is None and result.outcome != "noop":
+        # What cannot be stored waits in the manager, and is not given to a storage.
+        storage.checkpoint = manager._service.in_force(session_id or _REHEARSAL)  # noqa: SLF001
     return result, storage
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -91,7 +92,7 @@ def _source(
     path: Path | None,
 ) -> Source:
     """Return what is meant: with `path` a session, else a file if there is one, else a session."""
-    if path is None and (source == STDOUT or _is_file(source)):
+    if path is None and (source == STDOUT or _is(Path(source).is_file)):
         return _replayed(source, config, estimator, model, session)
     if session is not None:
         raise click.BadParameter(
@@ -101,9 +102,10 @@ def _source(
     return from_archive(archive, session_id, config, estimator, model=model, window=window)
 
 
-def _is_file(source: str) -> bool:
+def _is(asked: Callable[[], bool]) -> bool:
+    """Ask a path what it is; a text that can be none (too long, with a NUL) is nothing."""
     try:
-        return Path(source).is_file()
+        return asked()
     except (OSError, ValueError):
         return False
 
@@ -132,7 +134,7 @@ def _replayed(
 def _session(source: str, path: Path | None) -> tuple[Archive, str]:
     """Return an archive and the session in it; a session's own folder names both."""
     folder = Path(source)
-    if path is None and "\0" not in source and folder.is_dir():
+    if path is None and _is(folder.is_dir):
         archive = opened(folder.absolute().parent)
         if (session_id := _session_in(archive, folder)) is not None:
             return archive, session_id

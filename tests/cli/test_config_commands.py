@@ -126,6 +126,14 @@ def test_the_key_of_the_archive_is_set_and_not_shown(ctl, more):
     assert "<set, not shown>" in result.output
 
 
+def test_no_password_of_an_address_is_shown(ctl, caplog):
+    for address in ("http://u:Hunter2/Secret@viewer:5175", "http://Hunter2/Secret@viewer:5175"):
+        said = ctl("config", "show", COMPACT_ARIADNE_URL=address).output + caplog.text
+        assert "must be an address such as" in said
+        assert "viewer:5175" in said
+        assert "Hunter2" not in said
+
+
 def test_settings_that_cannot_be_used_are_told(ctl):
     result = ctl("config", "show", COMPACT_TRIGGER_PCT="1.7")
     assert result.exit_code == 2

@@ -214,6 +214,39 @@ def test_it_knocks_at_the_collector(doctor, somebody, nobody):
     assert any("sends it there by itself" in text for text in found["note"])
 
 
+@pytest.mark.parametrize(
+    ("variable", "address", "host"),
+    [
+        ("OPENAI_BASE_URL", "https://svc:Hunter2Secret@llm.corp.example/v1", "llm.corp.example"),
+        ("OPENAI_BASE_URL", "https://llm.corp.example/v1?code=Hunter2Secret", "llm.corp.example"),
+        ("OPENAI_BASE_URL", "https://llm.corp.example/v1#Hunter2Secret", "llm.corp.example"),
+        ("OPENAI_BASE_URL", "svc:Hunter2Secret@llm.corp.example/v1", "llm.corp.example"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://svc:Hunter2/Secret@127.0.0.1:9", "127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://Hunter2/Secret@127.0.0.1:9", "127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "svc:Hunter2?Secret@127.0.0.1:9", "127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://[Hunter2@127.0.0.1:9", "127.0.0.1:9"),
+        ("COMPACT_ARIADNE_URL", "http://u:Hunter2/Secret@viewer:5175", "viewer:5175"),
+        ("COMPACT_ARIADNE_URL", "http://Hunter2/Secret@viewer:5175", "viewer:5175"),
+        ("COMPACT_ARIADNE_URL", "u:Hunter2Secret@viewer:5175", "viewer:5175"),
+        ("COMPACT_ARIADNE_URL", "http://viewer:5175?code=Hunter2Secret", "viewer:5175"),
+        ("COMPACT_STORAGE_ENDPOINT", "s3:key:Hunter2Secret@minio:9000", "minio:9000"),
+    ],
+)
+def test_no_password_of_an_address_is_shown(variable, address, host, doctor):
+    _, found = doctor(
+        **{variable: address},
+        OTEL_TRACES_EXPORTER="otlp",
+        COMPACT_SUMMARIZER_MODEL="gpt-4o-mini",
+        OPENAI_API_KEY="local",
+        **({"COMPACT_STORAGE_ADAPTER": "s3", "COMPACT_STORAGE_BUCKET": "b"}
+           if variable.startswith("COMPACT_STORAGE") else {}),
+    )  # fmt: skip
+    said = str(found)
+    assert "Hunter2" not in said
+    assert "svc" not in said
+    assert host in said
+
+
 def test_it_knocks_where_the_setting_sends_spans(doctor, somebody, nobody):
     code, found = doctor(COMPACT_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=somebody)
     assert code == 0

@@ -187,6 +187,11 @@ def test_an_archive_that_cannot_be_written_is_told_and_the_output_is_there(ctl):
     assert told["archive_error"]
     assert "folder" in told["archive_error"] or "director" in told["archive_error"]
     assert len(json.loads(Path("out").read_text())) == told["items_after"]
+    kept = json.loads(ctl(*options, "--json").stdout)
+    for name in ("kept", "summarised", "items_after", "tokens_after"):
+        assert told[name] == kept[name]
+    assert told["summary"]["tokens"] == kept["summary"]["tokens"]
+    assert "summary v1" in ctl(*options, code=1, COMPACT_STORAGE_PATH="file").stdout
 
 
 @pytest.mark.parametrize("adapter", ["none", "memory"])

@@ -63,6 +63,12 @@ def test_the_folder_of_a_session_is_the_session(run, files):
     assert json.loads(by_folder.stdout) == json.loads(run("user_123", "--json").stdout)
 
 
+def test_a_session_whose_id_is_longer_than_a_file_name_may_be_is_found(run, files):
+    ident = "tenant-" * 60
+    files.compact(ident)
+    assert json.loads(run(ident, "--json").stdout)["name"] == ident
+
+
 def test_a_file_is_played_and_stdin_too(run, tmp_path):
     (tmp_path / "request.json").write_text(json.dumps(REQUEST))
     told = json.loads(run("request.json", "--json", "--window", "4000").stdout)

@@ -259,7 +259,11 @@ def test_a_path_is_written_as_it_would_be_in_code(path, text):
     ("value", "text"),
     [
         ("http://ada:pass@host/x", "'http://...@host/x'"),
-        ("http://host/a@b", "'http://host/a@b'"),
+        ("http://ada:pa/ss@host/x", "'http://...@host/x'"),
+        ("http://ada:pa ss@host/x", "'http://...@host/x'"),
+        ("http://ada:" + "x" * 200 + "@host", "'http://...@host'"),
+        (["http://ada:pass@host", "http://host/x"], "['http://...@host', 'http://host/x']"),
+        ("ada@host", "'ada@host'"),
         ("a\nb", r"'a\nb'"),
         ("x" * 118, f"'{'x' * 118}'"),
         ("x" * 200, f"'{'x' * 57}...{'x' * 58}'"),

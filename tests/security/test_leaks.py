@@ -264,6 +264,38 @@ def test_no_command_shows_what_a_summary_says_bare(said_bare, command):
     assert seen_in(html.unescape(result.output)) == []
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_summary_that_was_pruned_is_not_shown_from_its_checkpoint(tmp_path, more):
+    remembering(tmp_path)
+    (tmp_path / "s" / "summary-001.json").unlink()
+    result = CliRunner().invoke(main, ["status", "s", "--path", str(tmp_path), *more])
+    assert result.exit_code == 0, result.output
+    assert seen_in(result.output) == []
+    assert "They said" not in result.output
+    assert "pruned" in result.output
+    assert "stands for" in result.output or json.loads(result.output)["version"] == 1
+
+
+@pytest.mark.parametrize("more", [["--full"], ["--json"], ["--html", "-"]])
+def test_a_diff_does_not_name_people_whom_its_items_hide(tmp_path, more):
+    items = []
+    for number in range(12):
+        said = {"id": f"K-{number}", "first_name": f"Zebulon{chr(97 + number)}", "password": "moon"}
+        items += [
+            user(f"Go on with step {number}."),
+            call(f"c{number}"),
+            output(f"c{number}", json.dumps({**said, "note": "pending " * 30})),
+            assistant(f"Customer K-{number} is done."),
+        ]
+    (tmp_path / "call.json").write_text(json.dumps(items))
+    result = CliRunner().invoke(
+        main, ["diff", str(tmp_path / "call.json"), "--target", "700", *more]
+    )
+    assert result.exit_code == 0, result.output
+    assert "first_name" in result.output
+    assert "Zebulon" not in result.output
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_shows_a_secret(lived, command):
     parts = [part.format(**lived) for part in COMMANDS[command]]
