@@ -8,19 +8,26 @@ far as the items are equal: to copies of our own, as a caller may have changed a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 from compact_otel.core.calibration import Heard, Truth
 from compact_otel.core.items import as_mapping, is_generated, newest_user, role_of
 from compact_otel.core.ledger import Ledger, prefix_keys
 from compact_otel.core.measure import Scale, name_of
+from compact_otel.core.sizes import SharedParts, size_of
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Item, Usage
 
 _PASSING = 3
 """So many items at the end of a history may be there for one call only: a reminder, the time."""
+
+_MOST_ITEMS = 100_000
+"""Items that are held, of all histories together."""
+
+_MOST_BYTES = 128 * 2**20
+"""Bytes that histories take together: 100,000 usual items have less, pictures reach it sooner."""
 
 _SHORT = 2
 """A compaction that is followed by another within so many model calls did not help."""
@@ -34,6 +41,7 @@ class History:
         items: Copies of its items; their texts are the caller's own strings.
         keys: Its prefix chain.
         instructions: Indices of its system and developer messages.
+        sizes: Bytes of its first item, of the first two, and so on.
         tokens: Tokens of each item, None if they were not counted.
         call: The call they were counted for.
         estimator: Who counted.
@@ -56,6 +64,7 @@ class History:
     items: list[Any]
     keys: list[str]
     instructions: list[int]
+    sizes: list[int] = field(default_factory=list)
     tokens: list[int] | None = None
     call: CallContext | None = None
     estimator: str = ""
@@ -85,33 +94,62 @@ class History:
         """The key of the whole history, '' if it is empty."""
         return self.keys[-1] if self.keys else ""
 
+    @property
+    def size(self) -> int:
+        """Bytes of its items."""
+        return self.sizes[-1] if self.sizes else 0
+
 
 class Histories:
     """The latest history of each session, the least recently used dropped first.
 
     Not synchronised. Bounded, since it holds texts alive that the application may have let go.
+    Bytes are those of items, instructions, tools and schemas; a compaction that is in force is
+    smaller than the items it stands for. The history put last is held whatever its bytes.
 
     Args:
         limit: How many items are held in all.
+        max_bytes: How many bytes are held in all.
     """
 
-    def __init__(self, limit: int = 100_000) -> None:
+    def __init__(self, limit: int = _MOST_ITEMS, max_bytes: int = _MOST_BYTES) -> None:
         self._limit = limit
-        self._size = 0
-        self._histories: OrderedDict[str, History] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._items = self._bytes = 0
+        self._parts = SharedParts()
+        self._histories: OrderedDict[str, tuple[History, tuple[Hashable, ...]]] = OrderedDict()
 
     def get(self, session_id: str) -> History | None:
         """Return the history of a session as it was at its last call."""
-        return self._histories.get(session_id)
+        held = self._histories.get(session_id)
+        return None if held is None else held[0]
 
     def put(self, session_id: str, history: History) -> None:
         """Hold the history of a session instead of the one before."""
-        old = self._histories.pop(session_id, None)
-        self._size += len(history.items) - (len(old.items) if old is not None else 0)
-        self._histories[session_id] = history
-        while self._size > self._limit:
-            _, dropped = self._histories.popitem(last=False)
-            self._size -= len(dropped.items)
+        old = self._histories.get(session_id)
+        keys: tuple[Hashable, ...] = ()
+        if old is not None and history.call is old[0].call:
+            keys = self._parts.again(old[1])
+        elif history.call is not None:
+            parts, keys = self._parts.take(history.call)
+            history = replace(history, call=replace(history.call, **parts))
+        if old is not None:  # not before, or what both have would be forgotten in between
+            self._drop(session_id)
+        self._histories[session_id] = history, keys
+        self._items += len(history.items)
+        self._bytes += history.size
+        while self._is_over():
+            self._drop(next(iter(self._histories)))
+
+    def _is_over(self) -> bool:
+        is_large = self._bytes + self._parts.size > self._max_bytes
+        return self._items > self._limit or (is_large and len(self._histories) > 1)
+
+    def _drop(self, session_id: str) -> None:
+        history, keys = self._histories.pop(session_id)
+        self._items -= len(history.items)
+        self._bytes -= history.size
+        self._parts.drop(keys)
 
 
 class Recollection:
@@ -225,6 +263,7 @@ class Recollection:
         if known is None or known.call != scale.call or known.estimator != self._estimator:
             self._fixed = scale.fixed()
         else:
+            self._call = known.call  # equal, and held already
             self._fixed = known.fixed or scale.fixed()
         return tokens, self._fixed
 
@@ -320,11 +359,14 @@ class Recollection:
         """
         known = self._known if self._continued else None
         items = [] if self._known is None else self._known.items[: self._same]
-        items += copied(self._new)
+        sizes = [] if self._known is None else self._known.sizes[: self._same]
+        new = copied(self._new)
+        sizes += islice(accumulate(map(size_of, new), initial=sizes[-1] if sizes else 0), 1, None)
         return History(
-            items=items,
+            items=items + new,
             keys=self.keys,
             instructions=self.instructions,
+            sizes=sizes,
             tokens=self._tokens,
             call=self._call,
             estimator=self._estimator,

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from compact_otel.core.sizes import size_of
 from compact_otel.core.types import Checkpoint, Item
 
 _SEED = hashlib.sha256(b"compact_otel prefix chain 1").digest()
@@ -75,18 +76,28 @@ def prefix_keys(items: Sequence[Item], known: Sequence[str] = ()) -> list[str]:
     return keys
 
 
+_MOST_BYTES = 64 * 2**20
+"""Bytes of checkpoints that are held: 16 KiB for each of 4,096; what is sealed is larger."""
+
+
 class Ledger:
     """Checkpoints by key, the least recently used dropped first. Not synchronised.
 
+    The checkpoint that came in last is held whatever its bytes.
+
     Args:
-        limit: How many checkpoints are held; each is about as large as its summary.
+        limit: How many checkpoints are held.
+        max_bytes: How many bytes of them are held.
 
     Attributes:
         generation: Changes whenever a checkpoint comes in.
     """
 
-    def __init__(self, limit: int = 4096) -> None:
+    def __init__(self, limit: int = 4096, max_bytes: int = _MOST_BYTES) -> None:
         self._limit = limit
+        self._max_bytes = max_bytes
+        self._sizes: dict[str, int] = {}
+        self._size = 0
         self.generation = 0
         self._checkpoints: OrderedDict[str, Checkpoint] = OrderedDict()
 
@@ -95,11 +106,15 @@ class Ledger:
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Hold a checkpoint; one with the same key is replaced."""
-        self._checkpoints[checkpoint.key] = checkpoint
+        key, size = checkpoint.key, _size(checkpoint)
+        self._checkpoints[key] = checkpoint
         self.generation += 1
-        self._checkpoints.move_to_end(checkpoint.key)
-        while len(self._checkpoints) > self._limit:
-            self._checkpoints.popitem(last=False)
+        self._checkpoints.move_to_end(key)
+        self._size += size - self._sizes.get(key, 0)
+        self._sizes[key] = size
+        while len(self) > self._limit or (self._size > self._max_bytes and len(self) > 1):
+            dropped, _ = self._checkpoints.popitem(last=False)
+            self._size -= self._sizes.pop(dropped)
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Say whether this very checkpoint is held."""
@@ -122,3 +137,10 @@ class Ledger:
                     self._checkpoints.move_to_end(found.key)
                 return found
         return None
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Return the bytes of what can be large in a checkpoint."""
+    sealed = () if checkpoint.opaque is None else checkpoint.opaque.items
+    lines = [entry.text for entry in checkpoint.cleared]
+    return size_of((checkpoint.summary, checkpoint.kept, lines, sealed))

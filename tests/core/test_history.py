@@ -2,12 +2,14 @@
 
 from collections import UserDict
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 
 from compact_otel.core.calibration import Heard, Truth
 from compact_otel.core.history import Histories, History, Recollection, copied
 from compact_otel.core.ledger import Ledger, prefix_keys
+from compact_otel.core.sizes import SharedParts, size_of
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Usage
 from tests.flows import Words, job, said, turns, words
 
@@ -39,6 +41,7 @@ def history(items=TEN, **changes):
         "items": items,
         "keys": prefix_keys(items),
         "instructions": [],
+        "sizes": list(accumulate(map(size_of, items))),
         "tokens": [50] * len(items),
         "call": CALL,
         "estimator": "words",
@@ -389,6 +392,7 @@ def test_a_call_that_goes_on_leaves_what_it_knew_and_one_call_more():
         items=items,
         keys=prefix_keys(items),
         instructions=[],
+        sizes=list(accumulate(map(size_of, items))),
         tokens=[50] * 11,
         call=CALL,
         estimator="words",
@@ -445,6 +449,94 @@ def test_as_many_histories_are_held_as_have_so_many_items_together():
     assert [name for name in "abcdef" if held.get(name) is None] == ["b"]
     held.put("g", history(TEN[:1]))
     assert [name for name in "abcdefg" if held.get(name) is None] == ["b", "c"]
+
+
+def pictured(letter):
+    return [{"role": "user", "content": [{"type": "input_image", "image_url": letter * 1_000_000}]}]
+
+
+def test_histories_with_pictures_are_held_as_long_as_there_is_room_for_their_bytes():
+    held = Histories(max_bytes=3_500_000)
+    for name in "abc":
+        held.put(name, look(pictured(name), None).remembered(counted=1, expected=1))
+    assert all(held.get(name) for name in "abc")
+    known = held.get("a")  # which goes on, and so was used last
+    going_on = [*known.items, *pictured("x")]
+    held.put("a", look(going_on, known).remembered(counted=1, expected=1))
+    assert [name for name in "abc" if held.get(name) is None] == ["b"]
+    assert 2_000_000 < held.get("a").size < 2_003_000
+    assert held.get("a").sizes == list(accumulate(map(size_of, held.get("a").items)))
+    held.put("a", look(pictured("a"), held.get("a")).remembered(counted=1, expected=1))
+    held.put("d", look(pictured("d"), None).remembered(counted=1, expected=1))
+    assert [name for name in "abcd" if held.get(name) is None] == ["b"]
+
+
+def test_by_default_no_more_than_128_mib_of_pictures_are_held():
+    held = Histories()
+    item = pictured("x")[0]  # one text, so that the test itself takes none of it
+    for number in range(200):
+        held.put(str(number), history([item], sizes=[size_of(item)]))
+    assert sum(held.get(str(number)) is not None for number in range(200)) == 134
+
+
+def test_the_history_in_use_is_held_however_large_it_is():
+    held = Histories(max_bytes=1_000)
+    for name in "ab":
+        held.put(name, look(pictured(name), None).remembered(counted=1, expected=1))
+    assert (held.get("a"), held.get("b").size > 1_000_000) == (None, True)
+
+
+def offering(letter):
+    tool = {"type": "function", "name": "f", "description": letter * 100_000, "parameters": {}}
+    return CallContext(model="m", tools=[tool], instructions=letter * 10_000)
+
+
+def test_tools_that_are_built_anew_for_each_conversation_are_held_once():
+    held = Histories(max_bytes=200_000)
+    for number in range(50):
+        held.put(str(number), history(TEN[:1], call=offering("x")))
+    assert all(held.get(str(number)) for number in range(50))
+    calls = [held.get(str(number)).call for number in range(50)]
+    assert calls[0] == offering("x")
+    assert len({id(call.tools) for call in calls}) == len({id(call.instructions) for call in calls})
+    assert len({id(call.tools) for call in calls}) == 1
+
+
+def test_tools_that_differ_count_and_what_nobody_has_any_more_is_forgotten():
+    held = Histories(max_bytes=250_000)
+    for name in "abc":
+        held.put(name, history(TEN[:1], call=offering(name)))
+    assert [name for name in "abc" if held.get(name)] == ["b", "c"]
+    known = held.get("b")
+    for _ in range(5):  # the same call over and over
+        held.put("b", replace(known, usage=USAGE))
+    held.put("c", history(TEN[:1], call=offering("b")))
+    held.put("d", history(TEN[:1], call=offering("d")))
+    assert [name for name in "bcd" if held.get(name)] == ["b", "c", "d"]
+
+
+def test_a_call_with_the_same_tools_is_held_as_the_one_before():
+    known = history(call=offering("x"))
+    memory = look([*TEN, *other(1)], known, call=offering("x"))
+    assert memory.remembered(counted=1, expected=1).call is known.call
+
+
+def test_tools_that_are_no_data_are_neither_shared_nor_an_error():
+    tool = {"type": "function", "name": "f"}
+    tool["parameters"] = tool
+    held = Histories()
+    held.put("s", history(call=CallContext(tools=[tool])))
+    assert held.get("s").call.tools[0] is tool
+
+
+def test_what_is_let_go_of_weighs_nothing():
+    parts = SharedParts()
+    (_, first), (_, second) = parts.take(offering("a")), parts.take(offering("a"))
+    assert 110_000 < parts.size < 112_000
+    parts.drop(first)
+    assert parts.size > 110_000
+    parts.drop(second)
+    assert parts.size == 0
 
 
 def test_a_copy_shares_nothing_that_can_be_changed():

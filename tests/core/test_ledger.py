@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from compact_otel.core.ledger import Ledger, digest, prefix_keys
-from compact_otel.core.types import Checkpoint
+from compact_otel.core.types import Checkpoint, Cleared, Opaque
 from tests.histories import answer, assistant, call, talk, user
 
 
@@ -115,6 +115,24 @@ def test_the_least_recently_used_goes_first():
     assert ledger.find(["b"], always) is None
     assert ledger.find(["a"], always) is not None
     assert len(ledger) == 2
+
+
+def test_large_records_go_before_there_are_many():
+    sealed = {"type": "compaction", "encrypted_content": "x" * 1_000_000}
+    large = replace(checkpoint("a"), opaque=Opaque(items=(sealed,), tokens=9, reader="m"))
+    ledger = Ledger(max_bytes=2_500_000)
+    ledger.add(large)
+    ledger.add(large)  # again, which is no more
+    ledger.add(replace(large, key="b"))
+    assert len(ledger) == 2
+    ledger.add(replace(checkpoint("c"), summary="s" * 1_000_000))
+    assert [key for key in "abc" if ledger.find([key], always)] == ["b", "c"]
+    lines = (Cleared(0, "x" * 9_000_000, 1, superseded=False),)
+    ledger.add(replace(checkpoint("d"), cleared=lines))
+    assert [key for key in "abcd" if ledger.find([key], always)] == ["d"]  # larger than all
+    ledger.add(checkpoint("e"))
+    ledger.add(checkpoint("f"))
+    assert [key for key in "def" if ledger.find([key], always)] == ["e", "f"]
 
 
 def test_a_record_that_another_thread_drops_meanwhile_is_still_answered():
