@@ -142,25 +142,35 @@ def _is_compacted(manager: CompactManager, result: CompactResult) -> bool:
     return compacted
 
 
-async def rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
+async def rescued(
+    manager: CompactManager, refused: Prepared, problem: object, handled: BaseException | None
+) -> Prepared | None:
     """Return a smaller call for one that did not fit, None if that is not what went wrong.
 
     Only once for a call, only by the wrapper that decided on it, and only if it gets smaller.
+
+    Args:
+        manager: Does the work.
+        refused: The call.
+        problem: What went wrong, an exception or an event.
+        handled: What the program was handling when it made the call, as in `overflow_in`.
     """
     try:
-        return await _rescued(manager, refused, problem)
+        return await _rescued(manager, refused, problem, handled)
     except Exception as error:  # noqa: BLE001 - the program must hear what the model said
         _log.error("judging a refusal failed with %s; it stands", type(error).__name__)
         return None
 
 
-async def _rescued(manager: CompactManager, refused: Prepared, problem: object) -> Prepared | None:
+async def _rescued(
+    manager: CompactManager, refused: Prepared, problem: object, handled: BaseException | None
+) -> Prepared | None:
     original = refused.original
     if original is None:
         return None
-    if is_unreadable(problem) and _has_sealed(refused.call, original):
+    if is_unreadable(problem, handled=handled) and _has_sealed(refused.call, original):
         return await _reread(manager, refused, original)
-    overflow = overflow_in(problem)
+    overflow = overflow_in(problem, handled=handled)
     if overflow is None and _says_nothing(problem):
         near = manager.is_near_limit(refused.context, refused.estimate)
         overflow = Overflow(is_certain=False) if near else None
@@ -301,32 +311,40 @@ def _plain_handoffs(agent: Any) -> list[Any]:
 
 async def get_response(manager: CompactManager, call: ModelCall) -> Any:
     """Stand in for `Model.get_response`."""
+    handled = sys.exc_info()[1]
     going = await prepared(manager, call)
     try:
         response = await _response(going)
     except Exception as error:
-        again = await rescued(manager, going, error)
+        again = await rescued(manager, going, error, handled)
         if again is None:
             raise
-        going = again
-        try:
-            response = await _response(again)
-        except BaseException:
-            _count(manager, again, "failed")
-            raise
-        _count(manager, again, "recovered")
-    _heard(manager, going, response)
+    else:
+        _heard(manager, going, response)
+        return response
+    # Outside of `except`: an error of this attempt must not be linked to that of the first.
+    try:
+        response = await _response(again)
+    except BaseException:
+        _count(manager, again, "failed")
+        raise
+    _count(manager, again, "recovered")
+    _heard(manager, again, response)
     return response
 
 
 def _count(
-    manager: CompactManager, call: Prepared, result: RescueResult, problem: object = None
+    manager: CompactManager,
+    call: Prepared,
+    result: RescueResult,
+    problem: object = None,
+    handled: BaseException | None = None,
 ) -> None:
     """Count a rescue, or that there could be none for what is no more than perhaps an overflow."""
     with contextlib.suppress(Exception):  # the program must hear what the model said
         if call.original is None and not call.is_rescue:
             return  # nobody's to judge
-        if problem is None or overflow_in(problem) is not None:
+        if problem is None or overflow_in(problem, handled=handled) is not None:
             manager.rescued(result, call.context.model, unsaid=call.unsaid)
 
 
@@ -364,26 +382,27 @@ class CompactingStream:
     async def __anext__(self) -> Any:
         if self._finished:
             raise StopAsyncIteration
+        handled = sys.exc_info()[1]  # of this step: each may be asked for from somewhere else
         try:
             if self._going is None:
                 self._going = await prepared(self._manager, self._call)
-            return await self._next(self._going)
+            return await self._next(self._going, handled)
         except BaseException:
             self._finished = True
             raise
 
-    async def _next(self, going: Prepared) -> Any:
+    async def _next(self, going: Prepared, handled: BaseException | None) -> Any:
         """Return the next event; of a second attempt, if the first did not fit."""
         try:
             event = await self._pull(going)
         except Exception as error:
-            again = await self._rescued(going, error)
+            again = await self._rescued(going, error, handled)
             if again is None:
                 self._came_out("failed")
                 raise
         else:
             failed = _is_failure(event)
-            again = await self._rescued(going, event) if failed else None
+            again = await self._rescued(going, event, handled) if failed else None
             if again is None:
                 self._begun = self._begun or getattr(event, "type", None) not in _OPENING
                 if self._begun:
@@ -391,14 +410,16 @@ class CompactingStream:
                 _heard(self._manager, going, event)
                 return event
         self._going = self._second = again
-        return await self._next(again)  # at most once: a second attempt is not rescued
+        return await self._next(again, handled)  # at most once: a second attempt is not rescued
 
-    async def _rescued(self, going: Prepared, problem: object) -> Prepared | None:
+    async def _rescued(
+        self, going: Prepared, problem: object, handled: BaseException | None
+    ) -> Prepared | None:
         """Close what failed and return a smaller call, None if there is to be no second attempt."""
         if self._begun:
-            _count(self._manager, going, "refused", problem)
+            _count(self._manager, going, "refused", problem, handled)
             return None
-        again = await rescued(self._manager, going, problem)
+        again = await rescued(self._manager, going, problem, handled)
         if again is not None:
             with contextlib.suppress(Exception):  # it has failed already
                 await self._close()

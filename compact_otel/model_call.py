@@ -125,6 +125,20 @@ def _speaks_responses(model: Any) -> bool:
     return is_a(model, "OpenAIResponsesModel")
 
 
+_ON_CHAT = frozenset({"OpenAIChatCompletionsModel", "LitellmModel", "AnyLLMModel"})
+
+
+def _drops_settings(model: Any) -> bool:
+    """Say whether a model is one of the SDK's that speak Chat Completions.
+
+    They drop what the Responses API calls `truncation` and `context_management`, and give their
+    responses no id. Any other may be a wrapper around one that does neither.
+    """
+    bases = type(model).__mro__
+    sdk = {base.__name__ for base in bases if base.__module__.startswith("agents.")}
+    return bool(sdk & _ON_CHAT) and not _speaks_responses(model)
+
+
 NOT_IN_HAND = frozenset({"server_managed", "unsupported_input"})
 """Reasons to stand back that hold whatever happens, as the history is not there to be changed. The
 others leave it to somebody else to shorten it, and end where the provider refuses it all the same:
@@ -141,8 +155,8 @@ def stands_back(call: ModelCall) -> str | None:
     """
     if call.argument("previous_response_id") or call.argument("conversation_id"):
         return "server_managed"
-    if is_taken_over() or not _speaks_responses(call.model):
-        return None  # other models drop the settings without a word, and give responses no id
+    if is_taken_over() or _drops_settings(call.model):
+        return None
     settings = call.argument("model_settings")
     places: list[Mapping[str, Any]] = [
         {name: getattr(settings, name, None) for name in ("context_management", "truncation")}

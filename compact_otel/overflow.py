@@ -1,7 +1,8 @@
 """Whether a provider's answer says that the request was too large, and which numbers it names.
 
 Providers, gateways and local servers say it in many shapes: an exception with a code or without,
-an event inside a stream. What is looked at: codes, class names and texts, along all causes.
+an event inside a stream. What is looked at: codes, class names and texts, along all causes; not
+what a program was handling when it made the call, which Python links to all that fails in it.
 Sources of the wordings: the providers' documentation, and reports of users of the Agents SDK,
 LiteLLM, llama.cpp and LM Studio.
 """
@@ -57,13 +58,15 @@ class Overflow:
     is_certain: bool = True
 
 
-def overflow_in(problem: object) -> Overflow | None:
+def overflow_in(problem: object, *, handled: BaseException | None = None) -> Overflow | None:
     """Return what an exception, or an event of a stream, says of an overflow; None if it is none.
 
     Args:
         problem: An exception, or a stream event of type `error` or `response.failed`.
+        handled: What `sys.exc_info()[1]` was before the call. A call made inside `except` is
+            judged without what that `except` is about.
     """
-    places = list(_places(problem))
+    places = list(_places(problem, handled))
     for place in places:
         code = _member(place, "code"), _member(place, "type")
         if _CODES & {text for text in code if isinstance(text, str)}:
@@ -79,16 +82,18 @@ def overflow_in(problem: object) -> Overflow | None:
     )
 
 
-def is_unreadable(problem: object) -> bool:
+def is_unreadable(problem: object, *, handled: BaseException | None = None) -> bool:
     """Say whether a provider could not read an encrypted item that was sent to it.
 
     Args:
         problem: As in `overflow_in`.
+        handled: As in `overflow_in`.
     """
-    return any(_member(place, "code") == "invalid_encrypted_content" for place in _places(problem))
+    codes = (_member(place, "code") for place in _places(problem, handled))
+    return "invalid_encrypted_content" in codes
 
 
-def _places(problem: object) -> Iterator[Any]:
+def _places(problem: object, handled: BaseException | None) -> Iterator[Any]:
     """Yield everything about a problem that may hold a code or a text."""
     for _ in range(_CHAIN):
         if problem is None:
@@ -107,7 +112,14 @@ def _places(problem: object) -> Iterator[Any]:
                 yield body["error"]
         if not isinstance(problem, BaseException):
             return
-        problem = problem.__cause__ or problem.__context__
+        problem = _behind(problem)
+        if problem is handled:
+            return
+
+
+def _behind(error: BaseException) -> BaseException | None:
+    """Return what a traceback would show above an error."""
+    return error.__cause__ if error.__suppress_context__ else error.__context__
 
 
 def _member(place: object, name: str) -> Any:

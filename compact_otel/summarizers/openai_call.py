@@ -9,6 +9,7 @@ exponential with jitter, by `Retry-After` where the server names a time.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -120,15 +121,16 @@ class Caller:
         Raises:
             SummaryError: If there is none; `reason` says why.
         """
+        handled = sys.exc_info()[1]  # a refusal of the agent's call, if this is its rescue
         while True:
             options = self._options(question)
             told.asks(options)
             try:
                 reply = _reply(await self._sent(client, question, options))
             except Exception as error:  # a server, or a client made by others, may do anything
-                unknown = _parameter_in(error, options)
+                unknown = _parameter_in(error, options, handled)
                 if unknown is None:
-                    raise _explained(error) from error
+                    raise _explained(error, handled) from error
                 known = self._refused.get(question.model, frozenset())
                 self._refused[question.model] = known | {unknown}
                 continue
@@ -143,12 +145,13 @@ class Caller:
         Raises:
             SummaryError: If there is no answer; `reason` says why.
         """
+        handled = sys.exc_info()[1]
         try:
             raw = await client.responses.with_raw_response.compact(**request)
             # The parsed items are of other types than these, so they would not come out the same.
             output, answer = tuple(raw.http_response.json()["output"]), raw.parse()
         except Exception as error:  # a server, or a client made by others, may do anything
-            raise _explained(error) from error
+            raise _explained(error, handled) from error
         usage = _usage(getattr(answer, "usage", None), "input_tokens", "output_tokens")
         told.hears(
             Reply(
@@ -320,9 +323,13 @@ def _provider(client: AsyncOpenAI) -> str:
 _NO_PARAMETER = frozenset({"model", "input", "messages", "instructions"})
 
 
-def _parameter_in(error: Exception, options: Mapping[str, Any]) -> str | None:
+def _parameter_in(
+    error: Exception, options: Mapping[str, Any], handled: BaseException | None
+) -> str | None:
     """Return the option that a refusal names, None if it is about something else."""
-    if getattr(error, "status_code", None) not in (400, 422) or overflow_in(error):
+    if getattr(error, "status_code", None) not in (400, 422):
+        return None
+    if overflow_in(error, handled=handled):
         return None
     named = getattr(error, "param", None)
     if isinstance(named, str):
@@ -335,11 +342,11 @@ def _parameter_in(error: Exception, options: Mapping[str, Any]) -> str | None:
     return next((name for name in options if re.search(rf"\b{name}\b", text)), None)
 
 
-def _explained(error: Exception) -> SummaryError:
+def _explained(error: Exception, handled: BaseException | None) -> SummaryError:
     """Return an error of ours for one of the client's; its text may quote a conversation."""
     import openai
 
-    if refused := overflow_in(error):
+    if refused := overflow_in(error, handled=handled):
         return WindowError(refused)
     if isinstance(error, openai.APITimeoutError):
         reason = "timeout"

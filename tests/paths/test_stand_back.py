@@ -5,6 +5,8 @@ import functools
 import pytest
 from agents import (
     Agent,
+    Model,
+    ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIConversationsSession,
     OpenAIResponsesCompactionSession,
@@ -193,6 +195,75 @@ async def test_sandbox_agents_have_the_provider_compact(window, way, observed, s
     else:
         assert reasons == ["provider_compaction"] * 2
         assert [len(request.items) for request in api.requests] == [33, 36]
+
+
+class Delegating(Model):
+    """A model of an application around another: for a log, for retries, for a fallback."""
+
+    def __init__(self, *args):
+        self._inner = self.made(*args)
+        self.model = self._inner.model
+
+    made = OpenAIResponsesModel
+
+    async def get_response(self, *args, **kwargs):
+        return await self._inner.get_response(*args, **kwargs)
+
+    def stream_response(self, *args, **kwargs):
+        return self._inner.stream_response(*args, **kwargs)
+
+
+SETTINGS = {
+    "truncation_auto": ModelSettings(truncation="auto"),
+    "provider_compaction": ModelSettings(
+        extra_body={"context_management": [{"type": "compaction", "compact_threshold": 2000}]}
+    ),
+}
+
+
+@ways
+@pytest.mark.parametrize(
+    ("reason", "window"),
+    [
+        ("truncation_auto", 3 * WINDOW),  # where it is too large, the provider drops what it must
+        ("provider_compaction", 3 * WINDOW),
+        ("provider_compaction", WINDOW),
+    ],
+)
+async def test_behind_a_model_of_the_application_too(reason, window, way, observed, switch_on):
+    switch_on()
+    with LocalOpenAI(looks_up_then_answers, context_window=window) as api, observed.program():
+        async with api.client() as client:
+            model = Delegating(MODEL, client)
+            agent = Agent("a", tools=[look_up], model=model, model_settings=SETTINGS[reason])
+            result = await WAYS[way](agent, talk())
+    assert result.final_output.startswith("I found")
+    reasons = observed.values("compact.trigger.reason")
+    if window == WINDOW:
+        assert reasons[:2] == [reason, "context_overflow"]
+        assert [bool(request.error) for request in api.requests] == [True, False, False]
+    else:
+        assert reasons == [reason] * 2
+        assert len(api.requests[0].items) == len(talk())
+
+
+async def test_the_sdks_own_model_of_chat_completions_drops_the_settings(observed, switch_on):
+    switch_on()
+    with LocalOpenAI(looks_up_then_answers, context_window=WINDOW) as api, observed.program():
+        async with api.client() as client:
+            model = OpenAIChatCompletionsModel(MODEL, client)
+            settings = SETTINGS["truncation_auto"]
+            agent = Agent("a", tools=[look_up], model=model, model_settings=settings)
+            await run(agent, talk())
+    observed.check(api)
+
+
+async def test_a_compacting_session_behind_a_model_of_the_application(observed, switch_on):
+    switch_on()
+    api = LocalOpenAI(reads_page_after_page, context_window=LARGE_ENOUGH)
+    with api, observed.program():
+        await read_twice(api, "run", compacting(), Delegating)
+    assert set(observed.values("compact.trigger.reason")) == {"sdk_compaction_session"}
 
 
 class OneConversation:
