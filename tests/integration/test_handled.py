@@ -61,9 +61,9 @@ async def after_an_overflow(model, *, streamed):
 
 
 class Lost(DefaultAsyncHttpxClient):
-    """Loses every connection, with an error that has no cause of its own."""
+    """Fails where no release of `openai` gives the error a cause of its own."""
 
-    async def send(self, *args, **kwargs):
+    def build_request(self, *args, **kwargs):
         raise OSError("lost")
 
 
