@@ -6,7 +6,7 @@ The algorithm exists once; who drives it decides whether it waits in a thread or
 * an `Event`: tell whoever listens; answer None;
 * `LoadCheckpoints`: put what the storage knows of the session into the ledger; answer None;
 * `Claim`: keep others from compacting the same conversation until this is over; answer whether
-  that is so;
+  that is so, or what is known of the history by now if somebody had to be waited for first;
 * `CountExactly`: let the provider count a view; answer its tokens;
 * `Summarize`: ask summariser number `attempt`; answer a `Summary` or a string;
 * `VerifyFacts`: put back into a summary what it lacks; answer a `Repaired`;
@@ -35,6 +35,7 @@ from compact_otel.core.errors import (
     SummaryError,
     VerificationError,
 )
+from compact_otel.core.history import Recollection
 from compact_otel.core.job import (
     Claim,
     CountExactly,
@@ -93,8 +94,7 @@ def compaction(job: Job) -> Generator[Effect, Any, FlowResult]:
     try:
         state = yield from _counted(job, _measured(job, view))
         if _is_due(job, state):
-            latest = yield from _alone(job)
-            state = state if latest == view else state.seen_as(latest)
+            job, state = yield from _alone(job, state)
         seen = state.estimate("before", job.memory.heard)
         decision = state.decision(job.trigger)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
@@ -239,13 +239,26 @@ def conversation_of(job: Job) -> str:
     return job.memory.keys[min(_SAME_CONVERSATION, len(job.items)) - 1] if job.items else ""
 
 
-def _alone(job: Job) -> Generator[Effect, Any, View]:
-    """Wait until nobody else compacts this conversation, and return what they left."""
+def _alone(job: Job, state: Measured) -> Generator[Effect, Any, tuple[Job, Measured]]:
+    """Wait until nobody else compacts this conversation; return the call with what they left."""
+    left = yield from _claimed(job)
+    if isinstance(left, Recollection):
+        again = replace(job, memory=left)
+        view = known_view(again)
+        if view != state.view:
+            job, state = again, (yield from _counted(again, _measured(again, view)))
+        if not _is_due(job, state):
+            return job, state
+        yield from _claimed(job)
+    latest = yield from _newest(job)
+    return job, (state if latest == state.view else state.seen_as(latest))
+
+
+def _claimed(job: Job) -> Generator[Effect, Any, Any]:
     try:
-        yield Claim(conversation_of(job))
+        return (yield Claim(conversation_of(job)))
     except Exception as error:  # noqa: BLE001 - at worst two pay for the same summary
         yield failure("archive", error, "passthrough")
-    return (yield from _newest(job))
 
 
 def _newest(job: Job) -> Generator[Effect, Any, View]:

@@ -130,6 +130,9 @@ class LoadCheckpoints:
 class Claim:
     """Keep others, threads and processes, from compacting the same conversation until the end.
 
+    Where others of the same event loop compact the very same history, this one waits for them first
+    and claims nothing: the answer is a `Recollection`, as most often they leave nothing to do.
+
     Attributes:
         key: How the conversation begins.
         patient: Whether to wait for somebody who has the claim.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import threading
 import time
 from collections import deque
@@ -21,7 +22,7 @@ from compact_otel.adapters.claims import ThreadClaims
 from compact_otel.adapters.memory import MemoryStorage
 from compact_otel.config import CompactConfig
 from compact_otel.core import events
-from compact_otel.core.history import copied
+from compact_otel.core.history import Recollection, copied
 from compact_otel.core.job import (
     Claim,
     CountExactly,
@@ -40,6 +41,7 @@ from compact_otel.core.measure import name_of
 from compact_otel.core.protocols import ClaimingStorage, StorageAdapter, Summarizer, TokenEstimator
 from compact_otel.core.types import Checkpoint, SummaryRequest
 from compact_otel.engine.driver import Place
+from compact_otel.engine.flights import Turn
 from compact_otel.engine.known import Known
 from compact_otel.engine.parts import Hung, Parts, is_own
 from compact_otel.engine.preparations import Preparations
@@ -128,6 +130,7 @@ class Performance:
         span: The span of the request.
         observed: Whether nothing that happens here is done or paid for.
         blocking: Whether the caller waits in this thread.
+        turn: What those take in an event loop who compact one history; None where none is needed.
     """
 
     def __init__(
@@ -140,8 +143,10 @@ class Performance:
         *,
         observed: bool,
         blocking: bool,
+        turn: Turn | None = None,
     ) -> None:
         self._shared = shared
+        self._turn = turn
         self._session_id = session_id
         self._job = job
         self._writers = writers
@@ -198,10 +203,10 @@ class Performance:
             case CountExactly() | Summarize() | VerifyFacts():
                 return self._place_of_work_on_a_summary(effect)
             case Claim():
-                # As long as somebody else's summary may take.
-                return Place(
-                    apart=True, limit=config.summarizer.timeout + _BESIDES + config.storage.timeout
-                )
+                # As long as somebody else's summary may take; whoever has the turn has limits.
+                limit = config.summarizer.timeout + _BESIDES + config.storage.timeout
+                waits = self._turn is not None and not self._turn.take()
+                return Place(apart=not waits, limit=math.inf if waits else limit)
             case LoadCheckpoints(anew=anew) if anew or not self._shared.known.has_read(
                 self._session_id
             ):
@@ -287,6 +292,8 @@ class Performance:
                 self._tell(self._timed(effect))
             case LoadCheckpoints(anew=anew):
                 known.read(session_id, self._storage, anew=anew)
+            case Claim() if self._turn is not None and self._turn.waits:
+                return self._after(self._turn)
             case Claim(key, patient):
                 self._apart = True  # what follows takes its time
                 return self._claim(key, patient=patient)
@@ -380,6 +387,11 @@ class Performance:
         if self._log is not None:
             self._writes.settle(self._log)
 
+    async def _after(self, turn: Turn) -> Recollection:
+        """Wait for a turn, and return the history with what is known of it by then."""
+        await turn.wait()
+        return Recollection(self._job.items, self._shared.known.history(self._session_id))
+
     def _claim(self, key: str, *, patient: bool) -> bool:
         """Claim a conversation; return whether that worked."""
         if self._blocked is not None and self._shared.ahead.runs_in(
@@ -469,12 +481,13 @@ def performing(
     *,
     observed: bool,
     blocking: bool,
+    turn: Turn | None = None,
 ) -> Iterator[Performance]:
     """Open the span of a job, and perform what it needs; the arguments are those of Performance."""
     with shared.telemetry.span(job.scale.call, job.trigger, observed=observed) as span:
         token = _busy.set(True)
         performance = Performance(
-            shared, session_id, job, writers, span, observed=observed, blocking=blocking
+            shared, session_id, job, writers, span, observed=observed, blocking=blocking, turn=turn
         )
         try:
             while shared.untold:

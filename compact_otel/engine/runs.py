@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from compact_otel.core.types import CompactResult
 from compact_otel.engine.ahead import Ahead
 from compact_otel.engine.answers import as_it_came, given_back, untouched
 from compact_otel.engine.driver import StuckError, adrive, drive
-from compact_otel.engine.flights import Flights
+from compact_otel.engine.flights import Flights, Turn
 from compact_otel.engine.jobs import is_observed, is_off, job_of, writers_of
 from compact_otel.engine.parts import is_warm, warm_up
 from compact_otel.engine.performing import (
@@ -57,7 +57,7 @@ class Runs:
             return untouched(request)
         try:
             job = job_of(self._shared, request)
-            with self._performing(request, job, blocking=True) as performance:
+            with self._performing(request, job, turn=None) as performance:
                 try:
                     result = drive(compaction(job), performance)
                 except StuckError as error:
@@ -72,32 +72,35 @@ class Runs:
             return as_it_came(request, error)
 
     async def arun(self, request: Request) -> CompactResult:
-        """Look at a call, one at a time for one history, whatever happens to the call.
+        """Look at a call, whatever happens to it.
 
         A call that is given up (a timeout, a guardrail, a cancelled run) leaves its compaction to
         finish: the SDK may try again with the same history, and finds it done. Two calls with one
-        history never pay for two summaries.
+        history never pay for two summaries: those that are to be compacted take turns, and all but
+        the first find what that one left. A call that needs no more than a look waits for nobody.
 
         Raises:
             InsufficientBudget: If what must stay is over the budget and the caller wants to know.
         """
         if is_off(self._shared, request):
             return untouched(request)
-
-        def look() -> tuple[Hashable, Coroutine[Any, Any, CompactResult]]:
-            job = job_of(self._shared, request)
-            return (job.memory.key, request.trigger), self._flown(request, job)
-
         try:
-            return await self._flights.run(look)
+            return await self._flights.run(lambda turn: self._flown(request, turn))
         except InsufficientBudget:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the user's run
             return as_it_came(request, error)
 
-    async def _flown(self, request: Request, job: Job) -> CompactResult:
+    async def _flown(self, request: Request, turn: Turn) -> CompactResult:
+        job = job_of(self._shared, request)
+        turn.key = (job.memory.key, request.trigger)
+        if self._has_to_load(request, job) and not turn.take():
+            await turn.wait()
+            job = job_of(self._shared, request)  # with what the one before has loaded
+            if not self._has_to_load(request, job):
+                turn.end()
         await self._warm_up(job.scale.estimator, job.scale.call.model)
-        with self._performing(request, job, blocking=False) as performance:
+        with self._performing(request, job, turn=turn) as performance:
             try:
                 result = await adrive(compaction(job), performance)
             except StuckError as error:
@@ -107,14 +110,28 @@ class Runs:
             await asyncio.wrap_future(WORKERS.start(lambda: self._keep(performance)))
         return self._finished(request, job, result)
 
-    def _performing(self, request: Request, job: Job, *, blocking: bool) -> Any:
+    def _has_to_load(self, request: Request, job: Job) -> bool:
+        """Say whether more than a look is needed to decide, of which equal calls gain if they wait.
+
+        A vocabulary, or what is stored of the session; and with an estimator of the user's the
+        counts of the call before. In threads all at once they would take each other's time.
+        """
+        shared = self._shared
+        return (
+            not shared.parts.has_own_estimator
+            or not is_warm(job.scale.estimator, job.scale.call.model)
+            or (job.storage is not None and not shared.known.has_read(request.session_id))
+        )
+
+    def _performing(self, request: Request, job: Job, *, turn: Turn | None) -> Any:
         return performing(
             self._shared,
             request.session_id,
             job,
             writers_of(self._shared, request),
             observed=is_observed(self._shared, request),
-            blocking=blocking,
+            blocking=turn is None,
+            turn=turn,
         )
 
     def _given_up(self, job: Job, performance: Performance, error: StuckError) -> FlowResult:

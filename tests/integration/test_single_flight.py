@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from compact_otel import CompactConfig, CompactManager
+from compact_otel.core.history import Recollection
 from compact_otel.core.types import CallContext
 
 LONG = [
@@ -129,3 +130,65 @@ async def test_many_sessions_at_once_do_not_mix(tracer_provider):
         assert f"session-{number}" in result.summary
         others = [f"session-{other}" for other in range(30) if f"{other}" not in f"{number}"]
         assert not any(f"{other} " in result.summary for other in others)
+
+
+HERD = 40
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Count how often a history is read, which takes as long as the history."""
+    counted = []
+    read = Recollection.__init__
+
+    def counting(self, items, known):
+        counted.append(len(items))
+        read(self, items, known)
+
+    monkeypatch.setattr(Recollection, "__init__", counting)
+    return counted
+
+
+def herd_of(storage, summarizer):
+    config = CompactConfig.load(max_context_tokens=5000, storage={"adapter": storage})
+    return CompactManager(config, summarizer=summarizer)
+
+
+@pytest.mark.parametrize("storage", ["none", "memory"])
+@pytest.mark.parametrize("sessions", [1, HERD])
+async def test_equal_calls_that_need_nothing_cost_what_as_many_others_do(
+    storage, sessions, slow, looks
+):
+    manager, short = herd_of(storage, slow), LONG[:4]
+    results = await asyncio.gather(
+        *(manager.apreflight(f"s{n % sessions}", list(short), call=CALL) for n in range(HERD))
+    )
+    assert {result.outcome for result in results} == {"skipped"}
+    assert len(looks) <= 2 * HERD
+
+
+@pytest.mark.parametrize("storage", ["none", "memory"])
+async def test_a_herd_of_which_one_compacts_pays_for_one_summary(storage, slow, looks):
+    manager = herd_of(storage, slow)
+    calls = (manager.apreflight(f"s{n % 2}", list(LONG), call=CALL) for n in range(HERD))
+    outcomes = [result.outcome for result in await asyncio.gather(*calls)]
+    assert slow.calls == 1
+    assert (outcomes.count("compacted"), outcomes.count("replayed")) == (1, HERD - 1)
+    assert len(looks) <= 3 * HERD
+
+
+async def test_those_who_give_up_while_they_wait_ask_for_no_summary_of_their_own():
+    class Failing(Slow):
+        async def summarize(self, request):
+            await super().summarize(request)
+            raise ValueError
+
+    failing = Failing()
+    manager = herd_of("none", failing)
+    calls = [asyncio.create_task(manager.apreflight("s", LONG, call=CALL)) for _ in range(HERD)]
+    await asyncio.sleep(0.1)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    await asyncio.sleep(0.6)
+    assert failing.calls == 1

@@ -145,7 +145,9 @@ class Observed:
 
     @property
     def outcomes(self):
-        return [span.attributes["compact.outcome"] for span in self.decisions]
+        """What came of each call; of one that was cancelled while it waited, `CancelledError`."""
+        read = [span.attributes for span in self.decisions]
+        return [told.get("compact.outcome") or told["error.type"] for told in read]
 
     def values(self, attribute):
         return [span.attributes.get(attribute) for span in self.decisions]

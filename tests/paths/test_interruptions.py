@@ -228,6 +228,7 @@ async def test_attempts_that_each_run_out_of_time_share_one_summary(
         await settled()
     assert summarizer.calls == 1
     assert observed.outcomes.count("compacted") == 1
+    assert {*observed.outcomes} == {"compacted", "CancelledError", "replayed"}
     assert {request.error for request in api.requests} == {None}
     observed.check_parents()
 
