@@ -144,8 +144,28 @@ SHAPES = {
         {"item": {"order_id": "A1", "user_id": "U2", "name": "Ann"}},
         [("item", "item order_id A1", "A1", ["user_id U2", "name Ann"], False)],
     ),
-    "a huge number is said to be one": ({"n": 10**30}, [lone("n", "n a huge number")]),
-    "a large one is said": ({"n": 10**30 - 1}, [lone("n", f"n {10**30 - 1}")]),
+    "a huge number is said to be one": ({"n": 10**80}, [lone("n", "n a huge number")]),
+    "a large one is said": ({"n": 10**80 - 1}, [lone("n", f"n {10**80 - 1}")]),
+    "numbers in JSON are told as written": (
+        '{"price": 19.90, "balance": 12345678901234567.89, "fee": 1e-6, "share": 0.000001}',
+        [
+            (
+                "",
+                "",
+                "",
+                ["price 19.90", "balance 12345678901234567.89", "fee 1e-6", "share 0.000001"],
+                False,
+            )
+        ],
+    ),
+    "a value with a mark that stands between values has a line of its own": (
+        {"item": {"sku": "X-100", "a": "4 | 8", "b": "one; two", "c": "a|b;c"}},
+        [
+            ("item", "item sku X-100", "X-100", ["c a|b;c"], False),
+            ("item", "item sku X-100 a:", "", ["4 | 8"], True),
+            ("item", "item sku X-100 b:", "", ["one; two"], True),
+        ],
+    ),
     "a key may be anything": ({7: "seven"}, [lone("7", "7 seven")]),
 }
 

@@ -85,6 +85,20 @@ def test_no_value_is_put_back_without_what_it_belongs_to():
         assert re.match(r"- (User: |Assistant: |order OR\d+: |get_order\(order_id OR\d+\))", line)
 
 
+def test_a_value_is_told_as_it_was_written_also_after_further_compactions():
+    wallet = '{"wallet_id": "W-77", "price": 19.90, "total": 12345678901234567.89, "note": "%s"}'
+    note = "4 | 16; owner Bob"
+    asking, answer = call("c1", "wallet", {}, "")
+    answer["output"] = wallet % note
+    said = Facts(asked([user("Show it."), asking, answer])).note().text
+    again = said
+    for _ in range(3):
+        again = Facts(asked([user("Go on.")], previous_summary=again)).note().text
+    for text in (said, again):
+        assert "wallet W-77: price 19.90; total 12345678901234567.89\n" in text
+        assert f"    note: {note}" in text
+
+
 def test_a_summary_that_lies_gets_the_right_values_beside_its_own():
     lie = "Order OR48217 is due 2031-01-01 over 99999.25. Refund it to VISA-7731."
     repaired = facts(48217).repaired(lie)

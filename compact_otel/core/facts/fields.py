@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from compact_otel.core.facts.reading import parse_json
-from compact_otel.core.facts.units import label_of
+from compact_otel.core.facts.units import BETWEEN_LEAVES, BETWEEN_ROWS, label_of
 
 _MAX_DEPTH = 20
 _MAX_LEAF_CHARS = 160
 _MAX_LABEL_CHARS = 60
+_HUGE = 10**80
 # What the last word of a key may be: `order_id` and `orderId` identify, `file-name` names.
 _ID_WORDS = frozenset({"uuid", "guid", "number", "no", "key", "code", "sku", "ref", "reference"})
 _NAME_WORDS = frozenset({"name", "title", "path", "file", "filename", "url", "symbol", "label"})
@@ -147,7 +148,7 @@ def _lone(attribute: str, label: str, value: Any) -> Iterator[Row]:
     text = _text(value)
     if text is None:
         return
-    if "\n" in text or len(text) > _MAX_LEAF_CHARS:
+    if not _fits_a_line(text):
         yield Row(attribute, f"{label or 'text'}:", "", (Leaf("", text),), on_own_line=True)
     elif " " in label:
         yield Row(attribute, label, "", (Leaf("", text),))
@@ -219,7 +220,17 @@ def _last_word(key: str) -> str:
 
 
 def _fits_a_row(text: str) -> bool:
-    return "\n" not in text and len(text) <= _MAX_LEAF_CHARS and text.lstrip()[:1] not in ("{", "[")
+    return _fits_a_line(text) and text.lstrip()[:1] not in ("{", "[")
+
+
+def _fits_a_line(text: str) -> bool:
+    """Say whether a value can stand among others, and be read back as the one that it is."""
+    return (
+        len(text) <= _MAX_LEAF_CHARS
+        and "\n" not in text
+        and BETWEEN_LEAVES not in text
+        and BETWEEN_ROWS not in text
+    )
 
 
 def _identifies(value: str) -> bool:
@@ -239,6 +250,6 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        # `str` refuses integers of more than 4,300 digits; nobody needs one in a summary.
-        return repr(value) if abs(value) < 10**30 else "a huge number"
+        # `str` refuses integers of more than 4,300 digits; a 256-bit one has 78.
+        return repr(value) if abs(value) < _HUGE else "a huge number"
     return repr(value) if isinstance(value, float) else None

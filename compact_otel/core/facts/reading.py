@@ -82,9 +82,24 @@ def parse_json(text: str) -> Any:
     if text.lstrip()[:1] not in ("{", "["):
         return text
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_AsWritten)
     except (ValueError, RecursionError):
         return text
+
+
+class _AsWritten(float):
+    """A number that is told as it was written: a price of 19.90, a balance of 18 digits."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __new__(cls, text: str) -> _AsWritten:
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def text_of(content: Any) -> str:

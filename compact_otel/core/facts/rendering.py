@@ -16,8 +16,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from compact_otel.core.facts.splitting import HEADINGS, ROWS, SPEAKER_LABELS, TURN
-from compact_otel.core.facts.units import Section, Subject, Unit
+from compact_otel.core.facts.splitting import HEADINGS, SPEAKER_LABELS, TURN
+from compact_otel.core.facts.units import BETWEEN_LEAVES, BETWEEN_ROWS, Section, Subject, Unit
 from compact_otel.core.settings import Strategy
 
 _FRAME = re.compile(r"<?/?\s*COMPACT-SUMMARY", re.IGNORECASE)
@@ -90,7 +90,7 @@ def _section(heading: str, entries: Iterable[Entry], *, pinned: bool = True) -> 
 def _entry(subject: Subject, units: Sequence[Unit], *, pinned: bool) -> list[str]:
     inline = [unit for unit in units if not unit.on_own_line]
     blocks = [unit for unit in units if unit.on_own_line]
-    body = _prose(inline) if subject.prose else "; ".join(_pieces(inline))
+    body = _prose(inline) if subject.prose else BETWEEN_LEAVES.join(_pieces(inline))
     label = subject.label
     if subject.turn:
         label = f"[{subject.turn}]" if pinned else SPEAKER_LABELS["user"]
@@ -136,4 +136,4 @@ def _pieces(units: Sequence[Unit]) -> list[str]:
         shown = pieces[row.key or row]
         told = (", " if texts and own else "").join((own, texts))
         shown.append(told if shown or not row.key else f"{row.key} {told}".strip())
-    return [piece for texts in pieces.values() if (piece := ROWS.join(filter(None, texts)))]
+    return [piece for texts in pieces.values() if (piece := BETWEEN_ROWS.join(filter(None, texts)))]

@@ -17,6 +17,8 @@ from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_
 from compact_otel.core.facts.reading import Called, Said, Speaker, read, text_of
 from compact_otel.core.facts.salience import Vocabulary
 from compact_otel.core.facts.units import (
+    BETWEEN_LEAVES,
+    BETWEEN_ROWS,
     Section,
     Subject,
     Unit,
@@ -35,8 +37,6 @@ SPEAKER_LABELS: dict[Speaker, str] = {
     "assistant": "Assistant",
     "instructions": "Instructions",
 }
-ROWS = " | "
-"""What stands between rows of one list in a note."""
 HEADINGS: dict[Section, str] = {
     "goal": "Goal",
     "constraints": "Constraints",
@@ -272,7 +272,9 @@ class _Splitter:
         )
         if subject.prose:
             return subject, sentences_of(one_line(rest))
-        pieces = [row for piece in one_line(rest).split("; ") for row in _rows_of_piece(piece)]
+        pieces = [
+            row for piece in one_line(rest).split(BETWEEN_LEAVES) for row in _rows_of_piece(piece)
+        ]
         return subject, [
             piece for piece in pieces if (label, piece.partition(" ")[0]) not in self._attributes
         ]
@@ -440,7 +442,7 @@ class _Splitter:
 
 def _rows_of_piece(piece: str) -> list[str]:
     """Return the rows of one list that a note shows with their key once, each with its key."""
-    first, *others = piece.split(ROWS)
+    first, *others = piece.split(BETWEEN_ROWS)
     if not others:
         return [piece]
     words = first.partition(",")[0].split()

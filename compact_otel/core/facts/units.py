@@ -14,6 +14,9 @@ from typing import Literal
 Section = Literal["goal", "constraints", "state", "facts", "done"]
 Origin = Literal["user", "call", "result", "assistant", "summary"]
 
+BETWEEN_LEAVES = "; "
+BETWEEN_ROWS = " | "
+"""What stands in a note between the leaves of an entity, and between the rows of one list."""
 _MAX_UNIT_CHARS = 280
 # Base64, hex and the like: of no use in a summary, and a token for every three letters.
 _BLOB = re.compile(r"[A-Za-z0-9+/=_%-]{121,}")
@@ -96,7 +99,7 @@ def label_of(text: str) -> str:
 
     What was `name: value` is `name=value`, or redaction would not know a secret again.
     """
-    return one_line(text).replace(": ", "=").replace("; ", ", ")
+    return one_line(text).replace(": ", "=").replace(BETWEEN_LEAVES, ", ")
 
 
 def joined_lines(text: str) -> list[str]:
