@@ -314,15 +314,18 @@ def archive() -> None:
 @click.argument("session", metavar="[SESSION]", required=False)
 @_in_archive
 @_as_json
-def ls(session: str | None, *, path: Path | None, as_json: bool) -> None:
+@click.pass_context
+def ls(context: click.Context, /, *, session: str | None, path: Path | None, as_json: bool) -> None:
     """List the sessions with their compactions, bytes and last write, or the records of one.
 
-    The exit code is 0 if it was listed, 1 if there is no archive or it cannot be read, and 2 for
-    an unknown session, or options or a COMPACT_ environment that make no sense.
+    A session that cannot be read is named, and the others are listed all the same.
+
+    The exit code is 0 if all was listed, 1 if there is no archive or something of it cannot be
+    read, and 2 for an unknown session, or options or a COMPACT_ environment that make no sense.
     """
     from compact_otel.archive.listing import ls as list_archive
 
-    list_archive(session, path=path, as_json=as_json)
+    context.exit(0 if list_archive(session, path=path, as_json=as_json) else 1)
 
 
 @archive.command(short_help="Read a summary, a transcript, the events or the audit.")
@@ -396,9 +399,9 @@ def prune(
     goes as a whole; its next compaction starts from nothing. A session that is being compacted is
     passed over, and files that compact_otel did not write stay.
 
-    The exit code is 0 if all that is older is gone, or in use, 1 if something could not be removed
-    or the answer was no, and 2 for an unknown session, or options or a COMPACT_ environment that
-    make no sense.
+    The exit code is 0 if all that is older is gone, or in use, 1 if something could not be read or
+    removed, or the answer was no, and 2 for an unknown session, or options or a COMPACT_
+    environment that make no sense.
     """
     from compact_otel.archive.pruning import prune as remove_old
 

@@ -1,7 +1,7 @@
 """The audit of an archive: a line for each write, each bound to the one before it.
 
 A line of `events.jsonl` ends with its number and the SHA-256 of the line before it, that of the
-first one with the SHA-256 of the session's id:
+first one with the SHA-256 of what the session is called there:
 
     {"ts": ..., "event": "compact.archival", ...,
      "audit.sequence": 7, "audit.previous": "9f86d081884c7d65..."}
@@ -14,6 +14,7 @@ chain: against those only a place helps where they may not (a bucket with versio
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
+from compact_otel.adapters.naming import Place
 from compact_otel.adapters.records import json_line, loaded
 from compact_otel.core.types import ArchiveReceipt
 from compact_otel.redaction import REDACTED
@@ -29,6 +31,21 @@ from compact_otel.redaction import REDACTED
 SEQUENCE, PREVIOUS = "audit.sequence", "audit.previous"
 WRITTEN = "compact.archival"
 _ID, _HASH, _GONE = "compact.archive.id", "compact.archive.sha256", "compact.archive.removed"
+_FIELD_TYPES: Mapping[str, type] = {
+    "compact.archive.step": int,
+    "compact.archive.size": int,
+    "compact.archive.messages": int,
+    "compact.archive.redactions": int,
+    "compact.archive.redacted": bool,
+    _GONE: bool,
+}
+_SHAPES = {
+    "ts": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"),
+    "event": re.compile(re.escape(WRITTEN)),
+    _ID: re.compile(r"(transcript-pre-compact|summary)-[0-9]{3,9}|checkpoint-[0-9a-f]{16}"),
+    "compact.archive.adapter": re.compile(r"fs|s3"),
+    _HASH: re.compile(r"[0-9a-f]{64}"),
+}
 _MARK = REDACTED.encode()
 _MOST = 10**18
 """Above all numbers of events; one that somebody put in must not become unwritable by counting."""
@@ -68,6 +85,9 @@ class Fault:
     what: str
 
 
+NAMELESS = Fault("error", "`session.json`, which tells whose it is, is missing or was changed")
+
+
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
     return sha256(data).hexdigest()
@@ -78,9 +98,9 @@ def checkpoint_id(key: str) -> str:
     return f"checkpoint-{digest_of(key.encode('utf-8', 'surrogatepass'))[:16]}"
 
 
-def beginning(session_id: str) -> Link:
-    """Return what the first line of a session is bound to."""
-    return Link(0, digest_of(session_id.encode("utf-8", "surrogatepass")))
+def beginning(place: Place) -> Link:
+    """Return what the first line of a session's events is bound to in a folder of it."""
+    return Link(0, place.digest)
 
 
 def chained(record: Mapping[str, Any], last: Link) -> bytes:
@@ -107,25 +127,41 @@ def is_audit(record: Mapping[str, Any]) -> bool:
     return record.get("event") == WRITTEN and (_HASH in record or _GONE in record)
 
 
+def fits(field: str, value: Any, name: str) -> bool:
+    """Say whether a value has the form that its field has in the audit, so that it tells nothing.
+
+    Args:
+        field: The field; that of the location has no form, nor have fields of somebody else.
+        value: What the record says there.
+        name: What the session is called there.
+    """
+    if field in _FIELD_TYPES:
+        return type(value) is _FIELD_TYPES[field]
+    if field == "session_id":
+        return bool(value == name)
+    shape = _SHAPES.get(field)
+    return shape is not None and isinstance(value, str) and shape.fullmatch(value) is not None
+
+
 def bare(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record without what binds it."""
     return {name: value for name, value in record.items() if name not in (SEQUENCE, PREVIOUS)}
 
 
 def written(
-    session_id: str, adapter: str, receipt: ArchiveReceipt, data: bytes, plain: bytes
+    name: str, adapter: str, receipt: ArchiveReceipt, data: bytes, plain: bytes
 ) -> dict[str, Any]:
     """Return the audit record of a write.
 
     Args:
-        session_id: The session.
+        name: What the session is called there.
         adapter: Name of what stored it.
         receipt: What was stored, and where.
         data: Its bytes.
         plain: The same before it was redacted.
     """
     return {
-        **_head(session_id),
+        **_head(name),
         _ID: receipt.id,
         "compact.archive.adapter": adapter,
         "compact.archive.step": receipt.step,
@@ -138,21 +174,21 @@ def written(
     }
 
 
-def removed(session_id: str, adapter: str, ident: str) -> dict[str, Any]:
+def removed(name: str, adapter: str, ident: str) -> dict[str, Any]:
     """Return the audit record of something that was taken out of the archive on purpose."""
-    return {**_head(session_id), _ID: ident, "compact.archive.adapter": adapter, _GONE: True}
+    return {**_head(name), _ID: ident, "compact.archive.adapter": adapter, _GONE: True}
 
 
-def _head(session_id: str) -> dict[str, Any]:
+def _head(name: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"ts": now, "session_id": session_id, "event": WRITTEN}
+    return {"ts": now, "session_id": name, "event": WRITTEN}
 
 
 class Seen(NamedTuple):
-    """What one look at the archive of a session found. Somebody may have written meanwhile.
+    """What one look at a folder of a session found. Somebody may have written meanwhile.
 
     Attributes:
-        session_id: The session.
+        place: The folder.
         lines: Its events as they are stored, oldest first; read after what is stored.
         stored: What is there besides: for each id the hashes of what is stored under it.
         told: Number of the last event that was there before `stored` was read.
@@ -161,7 +197,7 @@ class Seen(NamedTuple):
         unfinished: Hashes of what has not got its name, where that is stored.
     """
 
-    session_id: str
+    place: Place
     lines: Sequence[bytes]
     stored: Mapping[str, Collection[str]]
     told: float = math.inf
@@ -169,8 +205,19 @@ class Seen(NamedTuple):
     unfinished: Collection[str] = ()
 
 
+def of_all(places: Sequence[Place], faults: Callable[[Place], list[Fault]]) -> list[Fault]:
+    """Return what is wrong with each folder of a session; where it has several, with its name."""
+    if len(places) == 1:
+        return faults(places[0])
+    return [
+        Fault(fault.level, f"in `{place.folder}`: {fault.what}")
+        for place in places
+        for fault in faults(place)
+    ]
+
+
 def lasting(look: Callable[[], Seen], pause_s: float) -> list[Fault]:
-    """Return what is wrong with the archive of a session, also while somebody writes to it.
+    """Return what is wrong with a folder of a session, also while somebody writes to it.
 
     A writer that is between two of its steps looks like a crash, or like somebody who changed
     something, but not for long. So what it explains is looked at again, and told if it is still
@@ -182,14 +229,14 @@ def lasting(look: Callable[[], Seen], pause_s: float) -> list[Fault]:
             long, and there is none once nothing moves.
     """
     seen = look()
-    broken, last, audited = _followed(seen.session_id, seen.lines)
+    broken, last, audited = _followed(seen.place, seen.lines)
     doubted = _doubted(seen, last, audited)
     for further in range(_LOOKS):
         if not doubted:
             break
         time.sleep(pause_s * 2**further)
         before, seen = seen, look()
-        broken, last, audited = _followed(seen.session_id, seen.lines)
+        broken, last, audited = _followed(seen.place, seen.lines)
         again = _doubted(seen, last, audited)
         doubted = {why: again[why] for why in doubted if why in again}
         if seen == before:
@@ -253,16 +300,16 @@ def _with_record(
 
 
 def _followed(
-    session_id: str, lines: Sequence[bytes]
+    place: Place, lines: Sequence[bytes]
 ) -> tuple[list[Fault], Link, dict[str, list[_Audited]]]:
     """Follow a chain: what is wrong with it, its end, and what it tells of each id."""
     found: list[Fault] = []
     audited: defaultdict[str, list[_Audited]] = defaultdict(list)
-    last = beginning(session_id)
-    for place, line in enumerate(lines, 1):
+    last = beginning(place)
+    for at, line in enumerate(lines, 1):
         link = link_of(line)
         if link is None:
-            found.append(Fault("note", f"line {place} of the events is torn"))
+            found.append(Fault("note", f"line {at} of the events is torn"))
             continue
         record = loaded(line)
         if link.sequence != last.sequence + 1:

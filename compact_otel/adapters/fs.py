@@ -25,7 +25,7 @@ Rules it keeps, for threads and processes alike:
 5. Text goes through redaction. Checkpoints do not: their summary is sent to the model again, and a
    redacted one would be another text. Rule 3 protects them, and a key (docs/ARCHIVE.md). A session
    whose id holds a secret is called by a hash of it, `redacted-3f0a...`; its owner reads it back by
-   its id all the same.
+   its id all the same, also where settings changed since and it has two folders (see `naming`).
 6. A claim is a lock of the operating system (see `claims`). Nothing that is stored depends on it.
 
 Whole files survive a power failure (fsync); of the appended lines the newest may be missing then.
@@ -49,6 +49,14 @@ from pathlib import Path
 from typing import Any
 
 from compact_otel.adapters import audit, claims
+from compact_otel.adapters.naming import (
+    Naming,
+    Place,
+    is_shortened,
+    listed,
+    named_in,
+    session_of,
+)
 from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
@@ -56,7 +64,6 @@ from compact_otel.adapters.records import (
     EVENTS,
     LARGEST,
     Stored,
-    directory_name,
     given,
     json_line,
     loaded,
@@ -64,16 +71,16 @@ from compact_otel.adapters.records import (
     readable,
     removed_name,
     removed_steps,
-    session_of,
     step_of,
     summary_name,
+    together,
     transcript_name,
     whole_lines,
 )
 from compact_otel.core.errors import StorageError
 from compact_otel.core.types import ArchiveReceipt, Checkpoint, Item
 from compact_otel.keys import Keys
-from compact_otel.redaction import Gate, Redactor, plain
+from compact_otel.redaction import Gate, plain
 
 _log = logging.getLogger("compact_otel")
 
@@ -88,6 +95,7 @@ _TAIL = 8192
 _SESSION = "session.json"  # only where the directory's name does not tell the session
 _TRANSCRIPT = re.compile(r"transcript-pre-compact-([0-9]{3,})\.jsonl(?:\.gz)?")
 _NUMBERED = re.compile(rf"{_TRANSCRIPT.pattern}|summary-([0-9]{{3,}})\.json")
+_RECORD = re.compile(rf"{_NUMBERED.pattern}|events\.jsonl|checkpoints\.jsonl")
 _WHOLE = rf"(?:{_NUMBERED.pattern}|session\.json)"
 _CLAIM = re.compile(r"claim-[0-9a-f]{16}\.lock")
 _TEMPORARY = re.compile(rf"\.({_WHOLE}|checkpoints\.jsonl)(\.[0-9a-f]{{16}})?\.tmp")
@@ -155,7 +163,7 @@ class FileStorage:
         self._packing = Packing(keys, encrypt=encrypt, compress=compress)
         self._root = Path(path).absolute()
         self._outgoing = Outgoing(redactor, redact=redact)
-        self._names = redactor if isinstance(redactor, Redactor) else Redactor()
+        self._naming = Naming(redactor, redact=redact)
         self._warned = False
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
@@ -168,16 +176,19 @@ class FileStorage:
         """
         records = [plain(message) for message in messages]
         data = self._outgoing.lines(records)
-        with self._writing(session_id, "transcript-pre-compact") as directory:
-            step, descriptor, target = _claim_next(directory)
+        place = self._home(session_id)
+        with self._writing(place, "transcript-pre-compact") as directory:
+            step, descriptor, target = _claim_next(
+                directory, above=self._given(session_id, directory)
+            )
             claim, target = _temporary(target), target.with_name(target.name + self._packing.suffix)
             with _given_up(descriptor, claim):
                 packed = self._packing.transcript(data, _place(target))
             receipt = self._receipt(target, step, len(packed), len(messages))
-            record = self._outgoing.audit(session_id, self.name, receipt, data, records)
+            record = self._outgoing.audit(place.name, self.name, receipt, data, records)
             with (
                 _written(descriptor, claim, packed),
-                self._chained(session_id, directory, record),
+                self._chained(place, directory, record),
             ):
                 claim.replace(target)
         return receipt
@@ -193,15 +204,16 @@ class FileStorage:
         record = plain(summary)
         data = self._outgoing.line(record)
         file_name = f"{summary_name(step)}.json"
-        with self._writing(session_id, file_name) as directory:
+        place = self._home(session_id)
+        with self._writing(place, file_name) as directory:
             target = directory / file_name
             packed = self._packing.record(data, _place(target))
             receipt = self._receipt(target, step, len(packed), 1)
-            audited = self._outgoing.audit(session_id, self.name, receipt, data, [record])
+            audited = self._outgoing.audit(place.name, self.name, receipt, data, [record])
             temporary = _own_temporary(target)
             with (
                 _written(_create(temporary), temporary, packed),
-                self._chained(session_id, directory, audited),
+                self._chained(place, directory, audited),
             ):
                 temporary.replace(target)
         return receipt
@@ -212,7 +224,8 @@ class FileStorage:
         Raises:
             StorageError: If it cannot be written.
         """
-        self._chain(session_id, self._outgoing.data(plain(event)))
+        place = self._home(session_id)
+        self._chain(place, self._outgoing.event(place.name, event))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Append a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -221,7 +234,8 @@ class FileStorage:
             StorageError: If it cannot be written.
         """
         line = json_line(plain(checkpoint.as_dict()))
-        with self._writing(session_id, _CHECKPOINTS) as directory:
+        place = self._home(session_id)
+        with self._writing(place, _CHECKPOINTS) as directory:
             target = directory / _CHECKPOINTS
             packed = self._packing.record(line, _place(target))
             receipt = ArchiveReceipt(
@@ -232,11 +246,11 @@ class FileStorage:
                 messages=1,
                 redacted=False,
             )
-            record = self._outgoing.audit(session_id, self.name, receipt, line)
+            record = self._outgoing.audit(place.name, self.name, receipt, line)
             temporary = _own_temporary(target)
             with (
                 _written(_create(temporary), temporary, packed, lasting=False),
-                self._chained(session_id, directory, record),
+                self._chained(place, directory, record),
             ):
                 _append(target, packed)
             temporary.unlink(missing_ok=True)
@@ -247,7 +261,7 @@ class FileStorage:
         Raises:
             StorageError: If the file is there and cannot be read.
         """
-        return newest_checkpoints(self._lines(session_id, _CHECKPOINTS))
+        return newest_checkpoints(self._all_lines(session_id, _CHECKPOINTS))
 
     def load_transcript(self, session_id: str, step: int) -> list[dict[str, Any]]:
         """Return the items of a transcript, as JSON data.
@@ -278,7 +292,7 @@ class FileStorage:
         Raises:
             StorageError: If the file is there and cannot be read.
         """
-        records = readable(self._lines(session_id, _EVENTS))
+        records = readable(self._all_lines(session_id, _EVENTS))
         return [audit.bare(record) for record in records if not audit.is_audit(record)]
 
     def load_audit(self, session_id: str) -> list[dict[str, Any]]:
@@ -287,7 +301,7 @@ class FileStorage:
         Raises:
             StorageError: If the file is there and cannot be read.
         """
-        records = readable(self._lines(session_id, _EVENTS))
+        records = readable(self._all_lines(session_id, _EVENTS))
         return [audit.bare(record) for record in records if audit.is_audit(record)]
 
     def verify(self, session_id: str) -> list[audit.Fault]:
@@ -298,30 +312,35 @@ class FileStorage:
         Raises:
             StorageError: If something is there and cannot be read.
         """
-        return audit.lasting(lambda: self._seen(session_id), _STEP_S)
+        return audit.of_all(self._places(session_id), self._faults)
 
-    def _seen(self, session_id: str) -> audit.Seen:
+    def _faults(self, place: Place) -> list[audit.Fault]:
+        found = audit.lasting(lambda: self._seen(place), _STEP_S)
+        if _session_in(self._root / place.folder) is None and list(self._records(place)):
+            return [audit.NAMELESS, *found]
+        return found
+
+    def _seen(self, place: Place) -> audit.Seen:
         """Look at all that is there: what the first seal tells of, and then what tells of it."""
-        with self._reading(session_id) as directory:
+        with self._reading(place) as directory:
             before = _seal_in(directory)
-        stored, unfinished = self._digests(session_id)
-        for line in self._lines(session_id, _CHECKPOINTS):
+        stored, unfinished = self._digests(place)
+        for line in self._lines(place, _CHECKPOINTS):
             for checkpoint in newest_checkpoints([line]):
                 digests = stored.setdefault(audit.checkpoint_id(checkpoint.key), [])
                 digests.append(audit.digest_of(line + b"\n"))
-        lines = self._lines(session_id, _EVENTS)
-        with self._reading(session_id) as directory:
+        lines = self._lines(place, _EVENTS)
+        with self._reading(place) as directory:
             after = _seal_in(directory)
         told = math.inf if before == after else before.sequence if before else 0
-        name = self._outgoing.name(session_id)
-        return audit.Seen(name, lines, stored, told, (before, after), unfinished)
+        return audit.Seen(place, lines, stored, told, (before, after), unfinished)
 
-    def _digests(self, session_id: str) -> tuple[dict[str, list[str]], set[str]]:
+    def _digests(self, place: Place) -> tuple[dict[str, list[str]], set[str]]:
         """Return the hashes of transcripts and summaries by id, and of what has no name yet."""
         stored: dict[str, list[str]] = {}
         unfinished: set[str] = set()
         names: list[str] = []
-        with self._reading(session_id) as directory, suppress(FileNotFoundError):
+        with self._reading(place) as directory, suppress(FileNotFoundError):
             names = sorted(path.name for path in directory.iterdir())
         for name in filter(_HASHED.fullmatch, names):
             # What is gone was removed meanwhile, or it has got its name.
@@ -339,8 +358,10 @@ class FileStorage:
         Raises:
             StorageError: If the session's directory is there and cannot be read.
         """
-        with self._reading(session_id) as directory:
-            found: dict[str, Stored] = {}
+        return together(one for place in self._places(session_id) for one in self._records(place))
+
+    def _records(self, place: Place) -> Iterator[Stored]:
+        with self._reading(place) as directory:
             for name, status in _ours(directory).items():
                 if _NUMBERED.fullmatch(name):
                     ident = name.partition(".")[0]
@@ -350,10 +371,7 @@ class FileStorage:
                     ident = CHECKPOINTS
                 else:
                     continue
-                same = found.get(ident, Stored(ident, 0, 0.0))
-                written = max(same.written, status.st_mtime)
-                found[ident] = Stored(ident, same.size + status.st_size, written)
-            return [found[ident] for ident in sorted(found)]
+                yield Stored(ident, status.st_size, status.st_mtime)
 
     def is_claimed(self, session_id: str) -> bool:
         """Say whether somebody compacts a conversation of the session right now.
@@ -361,7 +379,10 @@ class FileStorage:
         Raises:
             StorageError: If the session's directory is there and cannot be read.
         """
-        with self._reading(session_id) as directory:
+        return any(map(self._is_claimed, self._places(session_id)))
+
+    def _is_claimed(self, place: Place) -> bool:
+        with self._reading(place) as directory:
             for name in filter(_CLAIM.fullmatch, _ours(directory)):
                 with suppress(FileNotFoundError):
                     if claims.is_held(directory / name, _open_there):
@@ -383,13 +404,21 @@ class FileStorage:
             StorageError: If there is none of that id, or it cannot be removed.
         """
         step = step_of(ident)
-        with self._removing(session_id) as directory:
-            names = _ours(directory)
-            target = next((name for name in names if name.partition(".")[0] == ident), None)
-            if target is None:
+        places = self._places(session_id)
+        removed = [self._removed(place, ident, step) for place in places]
+        if not any(removed):
+            with self._removing(places[-1]):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._chain(session_id, self._outgoing.removed(session_id, self.name, ident))
-        with self._removing(session_id) as directory:
+
+    def _removed(self, place: Place, ident: str, step: int) -> bool:
+        """Remove a transcript or a summary from a folder; say whether it was there."""
+        with self._removing(place) as directory:
+            names = _ours(directory)
+        target = next((name for name in names if name.partition(".")[0] == ident), None)
+        if target is None:
+            return False
+        self._chain(place, self._outgoing.removed(place.name, self.name, ident))
+        with self._removing(place) as directory:
             if step == max(given(names)):
                 os.close(_open(directory / removed_name(step), os.O_WRONLY | os.O_CREAT))
                 for lower in removed_steps(names):
@@ -397,6 +426,7 @@ class FileStorage:
                         (directory / removed_name(lower)).unlink(missing_ok=True)
             (directory / target).unlink(missing_ok=True)
             _sync_directory(directory)
+        return True
 
     def remove_session(self, session_id: str, *, before: float = math.inf) -> bool:
         """Remove all that was written of a session, its events and checkpoints, too.
@@ -416,7 +446,20 @@ class FileStorage:
         Raises:
             StorageError: If something cannot be removed.
         """
-        with self._removing(session_id) as directory:
+        places = self._places(session_id)
+        if len(places) > 1 and not all(self._may_go(place, before) for place in places):
+            return False
+        return all(self._gone(place, before) for place in places)
+
+    def _may_go(self, place: Place, before: float) -> bool:
+        if self._is_claimed(place):
+            return False
+        with self._removing(place) as directory:
+            return _are_older(_ours(directory), before)
+
+    def _gone(self, place: Place, before: float) -> bool:
+        """Remove a folder of a session, as `remove_session` says."""
+        with self._removing(place) as directory:
             with self._all_claims(directory) as alone:
                 if not (alone and directory.is_dir() and _are_older(_ours(directory), before)):
                     return alone and not directory.is_dir()
@@ -427,7 +470,8 @@ class FileStorage:
                     # Records without events are what a crash leaves; the reverse is a loss.
                     for name in (_SEAL, _EVENTS):
                         (directory / name).unlink(missing_ok=True)
-                for name in there.keys() - {_SEAL, _EVENTS}:
+                # Whoever is ended meanwhile leaves no records of nobody.
+                for name in sorted(there.keys() - {_SEAL, _EVENTS}, key=_SESSION.__eq__):
                     path = directory / name
                     with suppress(FileNotFoundError):
                         if not _CLAIM.fullmatch(name) and path.lstat().st_mtime < before:
@@ -462,15 +506,15 @@ class FileStorage:
                 claims.let_go(claim)
 
     @contextmanager
-    def _removing(self, session_id: str) -> Iterator[Path]:
-        directory = self._root / directory_name(self._outgoing.name(session_id))
+    def _removing(self, place: Place) -> Iterator[Path]:
+        directory = self._root / place.folder
         with _explained("remove", directory):
             _refuse_link(directory)
             yield directory
 
     def called(self, session_id: str) -> str:
-        """Return what a session is called here: its id, or a hash where that tells a secret."""
-        return self._outgoing.name(session_id)
+        """Return what a session is listed as: its id, or a hash where that tells a secret."""
+        return self._naming.called(session_id, self._is_there)
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -478,12 +522,18 @@ class FileStorage:
         Raises:
             StorageError: If the session's directory is there and cannot be read.
         """
-        with self._reading(session_id) as directory:
-            found = map(_TRANSCRIPT.fullmatch, _ours(directory))
-            return sorted(int(match[1]) for match in found if match)
+        found: set[int] = set()
+        for place in self._places(session_id):
+            with self._reading(place) as directory:
+                matches = map(_TRANSCRIPT.fullmatch, _ours(directory))
+                found.update(int(match[1]) for match in matches if match)
+        return sorted(found)
 
     def sessions(self) -> list[str]:
-        """Return the ids of the sessions that have a directory, sorted.
+        """Return the names of the sessions that have a directory, sorted.
+
+        That is the id, or a hash of it where that tells a secret (see `called`), or the name of the
+        directory where nothing tells the id any more. All other methods take such a name.
 
         Raises:
             StorageError: If the archive is there and cannot be read.
@@ -493,8 +543,12 @@ class FileStorage:
                 directories = _directories(self._root)
             except FileNotFoundError:
                 return []
-            found = map(_session_in, directories)
-            return sorted(session_id for session_id in found if session_id is not None)
+            found = map(_name_of, directories)
+            return listed(name for name in found if name is not None)
+
+    def folders(self, session_id: str) -> list[str]:
+        """Return what the directories of a session are called; the one written to is the last."""
+        return [place.folder for place in self._places(session_id)]
 
     @contextmanager
     def claim(self, session_id: str, key: str, timeout: float) -> Iterator[bool]:
@@ -526,7 +580,7 @@ class FileStorage:
     def _claimed(self, session_id: str, file_name: str, timeout: float) -> object | None:
         deadline = time.monotonic() + timeout
         while True:
-            with self._writing(session_id, file_name) as directory:
+            with self._writing(self._home(session_id), file_name) as directory:
                 try:
                     claim = claims.hold(directory / file_name, _open_shared)
                 except OSError as error:
@@ -549,16 +603,16 @@ class FileStorage:
                 errno.errorcode.get(error.errno or 0, error.errno),
             )
 
-    def _chain(self, session_id: str, record: Any) -> None:
+    def _chain(self, place: Place, record: Any) -> None:
         """Append an event behind the last one."""
         with (
-            self._writing(session_id, _EVENTS) as directory,
-            self._chained(session_id, directory, record),
+            self._writing(place, _EVENTS) as directory,
+            self._chained(place, directory, record),
         ):
             pass
 
     @contextmanager
-    def _chained(self, session_id: str, directory: Path, record: Any) -> Iterator[None]:
+    def _chained(self, home: Place, directory: Path, record: Any) -> Iterator[None]:
         """Append an event behind the last one, and take it back if what is done inside fails.
 
         An audit record comes before what it tells of, which lies in a temporary file until then:
@@ -567,7 +621,7 @@ class FileStorage:
         place = _place(directory / _EVENTS)
         with _alone(directory / _EVENTS) as events:
             last = self._last_link(events, place)
-            last = last or audit.beginning(self._outgoing.name(session_id))
+            last = last or audit.beginning(home)
             line = audit.chained(record, last)
             packed = self._packing.record(line, place)
             before = os.fstat(events).st_size
@@ -618,33 +672,68 @@ class FileStorage:
             data = self._packing.opened(data, _place(path))
         return audit.digest_of(data)
 
+    # --- folders of a session ---
+
+    def _home(self, session_id: str) -> Place:
+        return self._naming.home(session_id, self._is_there)
+
+    def _places(self, session_id: str) -> list[Place]:
+        """Return the folders of a session that are there, or the one that would be."""
+        found = [
+            place
+            for place in self._naming.places(session_id)
+            if _is_directory(self._root / place.folder)
+            and not (place.is_nameless and _session_in(self._root / place.folder) is not None)
+        ]
+        return found or [self._home(session_id)]
+
+    def _is_there(self, folder: str) -> bool:
+        return os.path.lexists(self._root / folder)
+
+    def _given(self, session_id: str, directory: Path) -> int:
+        """Return the highest number that was given in a directory, or another of its session."""
+        names = [path.name for path in directory.iterdir()]
+        for place in self._places(session_id):
+            with suppress(OSError):  # two of a number are better than none
+                names += (path.name for path in (self._root / place.folder).iterdir())
+        return max(given(names), default=0)
+
     @contextmanager
-    def _writing(self, session_id: str, file_name: str) -> Iterator[Path]:
-        session_id = self._outgoing.name(session_id)
-        directory = self._root / directory_name(session_id)
+    def _writing(self, place: Place, file_name: str) -> Iterator[Path]:
+        directory = self._root / place.folder
         with _explained("write", directory / file_name):
             _make_directory(directory)
             _refuse_link(directory)
-            if session_of(directory.name) is None and not (directory / _SESSION).exists():
-                _replace(directory / _SESSION, json_line({"session_id": session_id}))
+            if is_shortened(place.folder) and not (
+                place.is_nameless or (directory / _SESSION).exists()
+            ):
+                _replace(directory / _SESSION, json_line({"session_id": place.name}))
             yield directory
 
     @contextmanager
-    def _reading(self, session_id: str, file_name: str = "") -> Iterator[Path]:
-        directory = self._root / directory_name(self._outgoing.name(session_id))
+    def _reading(self, place: Place, file_name: str = "") -> Iterator[Path]:
+        directory = self._root / place.folder
         with _explained("read", directory / file_name):
             _refuse_link(directory)
             yield directory
 
     def _read(self, session_id: str, *file_names: str) -> bytes:
-        """Return what the first file that is there holds."""
-        with self._reading(session_id, file_names[0]) as directory:
-            paths = [directory / name for name in file_names]
-            path = next(filter(os.path.lexists, paths), paths[0])
+        """Return what the first file that is there holds; the folder written to comes first."""
+        paths = [
+            (place, self._root / place.folder / name)
+            for place in reversed(self._places(session_id))
+            for name in file_names
+        ]
+        place, path = next((one for one in paths if os.path.lexists(one[1])), paths[0])
+        with self._reading(place, file_names[0]):
             return self._packing.opened(_read(path), _place(path))
 
-    def _lines(self, session_id: str, file_name: str) -> list[bytes]:
-        with self._reading(session_id, file_name) as directory:
+    def _all_lines(self, session_id: str, file_name: str) -> list[bytes]:
+        places = self._places(session_id)
+        return [line for place in places for line in self._lines(place, file_name)]
+
+    def _lines(self, place: Place, file_name: str) -> list[bytes]:
+        with self._reading(place, file_name) as directory:
             path = directory / file_name
             try:
                 lines = whole_lines(_read(path))
@@ -692,6 +781,12 @@ def _refuse_link(directory: Path) -> None:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
+def _is_directory(path: Path) -> bool:
+    with suppress(OSError):
+        return stat.S_ISDIR(path.lstat().st_mode)
+    return False
+
+
 def _directories(root: Path) -> list[Path]:
     with os.scandir(root) as entries:
         return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -718,13 +813,24 @@ def _are_older(files: Mapping[str, os.stat_result], before: float) -> bool:
 
 
 def _session_in(directory: Path) -> str | None:
-    session_id = session_of(directory.name)
-    if session_id is None:
-        with suppress(OSError):
-            for record in readable(whole_lines(_read(directory / _SESSION))):
-                named = record.get("session_id")
-                if isinstance(named, str) and directory_name(named) == directory.name:
-                    return named
+    """Return the id that a folder or `session.json` in it tells, None if neither does."""
+    if not is_shortened(directory.name):
+        return session_of(directory.name)
+    try:
+        lines = whole_lines(_read(directory / _SESSION))
+    except OSError:
+        return None
+    return named_in(lines, directory.name)
+
+
+def _name_of(directory: Path) -> str | None:
+    """Return what the session of a folder is called, None if it is nobody's."""
+    session_id = _session_in(directory)
+    if session_id is None and is_shortened(directory.name):
+        with suppress(OSError):  # whoever reads it will say why it cannot be read
+            if not any(map(_RECORD.fullmatch, _ours(directory))):
+                return None
+        return directory.name
     return session_id
 
 
@@ -751,13 +857,13 @@ def _own_temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
 
 
-def _claim_next(directory: Path) -> tuple[int, int, Path]:
-    """Claim the next free number and return it, a descriptor to write to, and the file's name.
+def _claim_next(directory: Path, above: int) -> tuple[int, int, Path]:
+    """Claim the next free number above one and return it, what to write to, and the file's name.
 
     Whoever creates the temporary file of a number, and then finds no file of that number, is the
     only one who may create it, until the temporary file is renamed to it or removed.
     """
-    step = max(given(path.name for path in directory.iterdir()), default=0)
+    step = above
     while True:
         step += 1
         target = directory / f"{transcript_name(step)}.jsonl"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.adapters.naming import directory_name
 from compact_otel.adapters.records import (
-    directory_name,
     json_line,
     newest_checkpoints,
     readable,

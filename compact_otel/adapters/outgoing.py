@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from compact_otel.adapters import audit
 from compact_otel.adapters.records import json_line
 from compact_otel.core.types import ArchiveReceipt
-from compact_otel.redaction import Gate, Redactor
+from compact_otel.redaction import Gate, Redactor, plain
 
 
 class Outgoing:
-    """Redacts text and the names of sessions, and makes the audit record of a write.
+    """Redacts text, and makes the audit record of a write.
 
     Args:
         redactor: What text goes through; None is `Redactor()`.
@@ -26,7 +25,6 @@ class Outgoing:
     def __init__(self, redactor: Gate | None, *, redact: bool) -> None:
         self.redacts = redact
         self._gate = (redactor or Redactor()) if redact else None
-        self._names = redactor if isinstance(redactor, Redactor) else Redactor()
 
     def data(self, data: Any) -> Any:
         """Return JSON data as it may be stored."""
@@ -42,16 +40,21 @@ class Outgoing:
         clean = gate.values(values) if type(gate) is Redactor else map(self.data, values)
         return b"".join(map(json_line, clean))
 
-    def name(self, session_id: str) -> str:
-        """Return what a session is called: a hash where its id would tell a secret."""
-        if self._gate is None or self._names.name(session_id) == session_id:
-            return session_id
-        digest = sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"redacted-{digest[:32]}"
+    def event(self, name: str, event: Mapping[str, Any]) -> Any:
+        """Return an event as it may be stored; a missing audit record is one, too.
+
+        Args:
+            name: What the session is called where it is stored.
+            event: What happened.
+        """
+        data = plain(event)
+        if isinstance(data, dict) and audit.is_audit(data):
+            return self._audited(name, data)
+        return self.data(data)
 
     def audit(
         self,
-        session_id: str,
+        name: str,
         adapter: str,
         receipt: ArchiveReceipt,
         data: bytes,
@@ -60,15 +63,26 @@ class Outgoing:
         """Return the audit record of a write.
 
         Args:
-            session_id: The session.
+            name: What the session is called where it is stored.
             adapter: Name of what stored it.
             receipt: What was stored, and where.
             data: Its bytes.
             records: What it was before it was redacted, None if it was not.
         """
         before = data if records is None else b"".join(map(json_line, records))
-        return self.data(audit.written(self.name(session_id), adapter, receipt, data, before))
+        return self._audited(name, audit.written(name, adapter, receipt, data, before))
 
-    def removed(self, session_id: str, adapter: str, ident: str) -> Any:
+    def removed(self, name: str, adapter: str, ident: str) -> Any:
         """Return the audit record of something that is taken out on purpose."""
-        return self.data(audit.removed(self.name(session_id), adapter, ident))
+        return self._audited(name, audit.removed(name, adapter, ident))
+
+    def _audited(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an audit record without secrets.
+
+        Hashes, numbers and times stay, or what was written could not be held against them; what
+        does not look like that goes through the gate like any text, and so do fields of others.
+        """
+        kept = {field: value for field, value in record.items() if audit.fits(field, value, name)}
+        clean = self.data({field: record[field] for field in record if field not in kept})
+        order = {field: None for field in record if field in kept or field in clean}
+        return {**order, **clean, **kept}

@@ -1,19 +1,7 @@
-"""How sessions are named and records are written, the same for every adapter.
+"""How records are called and written, the same for every adapter.
 
 A record is one line of JSON in UTF-8, ended by a line feed; a line without one is torn. Lines end
 at line feeds only: other characters that end a line in Unicode may stand in a text.
-
-The directory name of a session is safe on every file system, also those that ignore case, and no
-two sessions share one:
-
-    user_123, a.b, 0f8fad5b-d9cb-...   the same         letters, digits, `_`, `-`, dots inside
-    a/b, .., "", con                   a%2fb, %2e%2e, %, %63on
-                                                        any other byte of the UTF-8 as `%xx`, a dot
-                                                        at either end too; a leading `%xx` for names
-                                                        Windows reserves
-    Ab                                 Ab+1             `+` and which letters are upper case, as a
-                                                        hexadecimal number, lowest bit first
-    longer than 100 characters         the first 40, `=`, SHA-256 of the id
 """
 
 from __future__ import annotations
@@ -23,9 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from compact_otel.core.types import Checkpoint
 from compact_otel.redaction import MAX_DEPTH
@@ -41,13 +27,9 @@ _STEP = re.compile(r"(transcript-pre-compact|summary)-([0-9]{3,})")
 _GIVEN = re.compile(
     r"(?:transcript-pre-compact-|summary-|removed-)([0-9]{3,})(?:\.jsonl?(?:\.gz)?)?"
 )
-_KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
 _LEVELS = MAX_DEPTH + 20
 """How deep a record may be nested: what is stored in it has up to MAX_DEPTH levels."""
 _TOO_DEEP = f"nested deeper than {_LEVELS} levels"
-_LONGEST = 100
-_PREFIX = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +53,14 @@ class Stored:
         return int(match[2]) if match else None
 
 
-def directory_name(session_id: str) -> str:
-    """Return the name of the directory (or key prefix) of a session: ASCII, at most 126 long."""
-    data = session_id.encode("utf-8", "surrogatepass")
-    name = "".join(chr(byte) if byte in _KEPT else f"%{byte:02x}" for byte in data)
-    if name.startswith(".") or _RESERVED.fullmatch(name):
-        name = f"%{data[0]:02x}{name[1:]}"
-    if name.endswith("."):
-        name = f"{name[:-1]}%2e"
-    if len(name) > _LONGEST:
-        return f"{name[:_PREFIX]}={sha256(data).hexdigest()}"
-    upper = sum(1 << index for index, letter in enumerate(name) if letter.isupper())
-    return f"{name}+{upper:x}" if upper else name or "%"
-
-
-def session_of(name: str) -> str | None:
-    """Return the session whose `directory_name` is `name`; None if it cannot be told from it."""
-    encoded = name.partition("+")[0]
-    try:
-        data = b"" if encoded == "%" else unquote_to_bytes(encoded)
-        session_id = data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return None
-    return session_id if directory_name(session_id) == name else None
+def together(found: Iterable[Stored]) -> list[Stored]:
+    """Return what is stored under each id as one, sorted by id."""
+    made: dict[str, Stored] = {}
+    for one in found:
+        same = made.get(one.id, one)
+        size = one.size if same is one else same.size + one.size
+        made[one.id] = Stored(one.id, size, max(same.written, one.written))
+    return [made[ident] for ident in sorted(made)]
 
 
 def transcript_name(step: int) -> str:

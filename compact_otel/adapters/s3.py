@@ -47,6 +47,14 @@ from uuid import uuid4
 
 from compact_otel.adapters import audit
 from compact_otel.adapters.claims import ThreadClaims
+from compact_otel.adapters.naming import (
+    Naming,
+    Place,
+    is_shortened,
+    listed,
+    named_in,
+    session_of,
+)
 from compact_otel.adapters.outgoing import Outgoing
 from compact_otel.adapters.packing import GZIP, Packing, UnsoundError
 from compact_otel.adapters.records import (
@@ -54,7 +62,6 @@ from compact_otel.adapters.records import (
     EVENTS,
     LARGEST,
     Stored,
-    directory_name,
     given,
     json_line,
     loaded,
@@ -62,9 +69,9 @@ from compact_otel.adapters.records import (
     readable,
     removed_name,
     removed_steps,
-    session_of,
     step_of,
     summary_name,
+    together,
     transcript_name,
     whole_lines,
 )
@@ -192,6 +199,8 @@ class S3Storage:
         self._turns = ThreadClaims()
         self._making = mutex()
         self._outgoing = Outgoing(redactor, redact=redact)
+        self._naming = Naming(redactor, redact=redact)
+        self._seen_folders: dict[str, None] = {}
 
     def save_transcript(self, session_id: str, messages: Sequence[Item]) -> ArchiveReceipt:
         """Store a history under the session's next number, one item a line.
@@ -204,12 +213,15 @@ class S3Storage:
         """
         records = [plain(message) for message in messages]
         data = self._outgoing.lines(records)
-        folder = self._folder(session_id)
+        home = self._home(session_id)
+        folder = self._folder(home)
         with self._explained("write", folder), self._turns.claim(folder, _TURN_S):
-            self._name_session(session_id, folder)
-            step, key, size = self._add_transcript(folder, data)
+            self._name_session(home)
+            others = [self._folder(one) for one in self._places(session_id) if one != home]
+            above = max(map(self._highest, others), default=0)
+            step, key, size = self._add_transcript(folder, data, above)
         receipt = self._receipt(transcript_name(step), key, step, size, len(messages))
-        self._audit(session_id, receipt, data, records)
+        self._audit(home, receipt, data, records)
         return receipt
 
     def save_summary(
@@ -222,14 +234,14 @@ class S3Storage:
         """
         record = plain(summary)
         data = self._outgoing.line(record)
-        folder = self._folder(session_id)
-        key = f"{folder}{summary_name(step)}.json"
+        home = self._home(session_id)
+        key = f"{self._folder(home)}{summary_name(step)}.json"
         with self._explained("write", key):
-            self._name_session(session_id, folder)
+            self._name_session(home)
             packed = self._packing.record(data, self._place(key))
             self._put(key, packed)
         receipt = self._receipt(summary_name(step), key, step, len(packed), 1)
-        self._audit(session_id, receipt, data, [record])
+        self._audit(home, receipt, data, [record])
         return receipt
 
     def save_event(self, session_id: str, event: Mapping[str, Any]) -> None:
@@ -238,7 +250,8 @@ class S3Storage:
         Raises:
             StorageError: If it cannot be written.
         """
-        self._chain(session_id, self._outgoing.data(plain(event)))
+        home = self._home(session_id)
+        self._chain(home, self._outgoing.event(home.name, event))
 
     def save_checkpoint(self, session_id: str, checkpoint: Checkpoint) -> None:
         """Store a checkpoint, unredacted: its summary has to reach the model as it was.
@@ -249,11 +262,11 @@ class S3Storage:
             StorageError: If it cannot be written.
         """
         line = json_line({**plain(checkpoint.as_dict()), "saved_ns": self._now()})
-        folder = self._folder(session_id)
+        home = self._home(session_id)
         digest = sha256(checkpoint.key.encode("utf-8", "surrogatepass")).hexdigest()
-        key = f"{folder}checkpoints/{digest[:32]}.json"
+        key = f"{self._folder(home)}checkpoints/{digest[:32]}.json"
         with self._explained("write", key):
-            self._name_session(session_id, folder)
+            self._name_session(home)
             packed = self._packing.record(line, self._place(key))
             if not self._replaced(key, packed, checkpoint):
                 return
@@ -265,7 +278,7 @@ class S3Storage:
             messages=1,
             redacted=False,
         )
-        self._audit(session_id, receipt, line)
+        self._audit(home, receipt, line)
 
     def _replaced(self, key: str, packed: bytes, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint unless a newer version of it is there; say whether that was done."""
@@ -285,9 +298,11 @@ class S3Storage:
         Raises:
             StorageError: If they are there and cannot be read.
         """
-        folder = f"{self._folder(session_id)}checkpoints/"
-        with self._explained("read", folder):
-            lines = [line for key, _ in self._listed(folder) for line in self._line(key)]
+        lines: list[bytes] = []
+        for place in self._places(session_id):
+            folder = f"{self._folder(place)}checkpoints/"
+            with self._explained("read", folder):
+                lines += (line for key, _ in self._listed(folder) for line in self._line(key))
         lines.sort(key=_saved)
         if lines:
             self._now(after=_saved(lines[-1]))
@@ -309,9 +324,9 @@ class S3Storage:
         Raises:
             StorageError: If there is none of that step, or it cannot be read.
         """
-        key = f"{self._folder(session_id)}{transcript_name(step)}.jsonl"
-        lines = whole_lines(self._found(key, f"{key}{GZIP}"))
-        return [_parsed(line, key) for line in lines]
+        name = f"{transcript_name(step)}.jsonl"
+        key, body = self._found(session_id, name, f"{name}{GZIP}")
+        return [_parsed(line, key) for line in whole_lines(body)]
 
     def load_summary(self, session_id: str, step: int) -> dict[str, Any]:
         """Return what `save_summary` stored for a step.
@@ -319,8 +334,8 @@ class S3Storage:
         Raises:
             StorageError: If there is none of that step, or it cannot be read.
         """
-        key = f"{self._folder(session_id)}{summary_name(step)}.json"
-        summary = _parsed(self._found(key), key)
+        key, body = self._found(session_id, f"{summary_name(step)}.json")
+        summary = _parsed(body, key)
         if not isinstance(summary, dict):
             message = f"`{key}` is no JSON object: it was changed since it was written"
             raise StorageError(errno.EIO, message)
@@ -332,7 +347,7 @@ class S3Storage:
         Raises:
             StorageError: If they are there and cannot be read.
         """
-        records = readable(self._events(session_id))
+        records = self._all_events(session_id)
         return [audit.bare(record) for record in records if not audit.is_audit(record)]
 
     def load_audit(self, session_id: str) -> list[dict[str, Any]]:
@@ -341,7 +356,7 @@ class S3Storage:
         Raises:
             StorageError: If they are there and cannot be read.
         """
-        records = readable(self._events(session_id))
+        records = self._all_events(session_id)
         return [audit.bare(record) for record in records if audit.is_audit(record)]
 
     def verify(self, session_id: str) -> list[audit.Fault]:
@@ -353,11 +368,21 @@ class S3Storage:
         Raises:
             StorageError: If something is there and cannot be read.
         """
-        return audit.lasting(lambda: self._seen(session_id), _STEP_S)
+        places = self._places(session_id)
+        with self._explained("read", self._prefix):
+            there = [place for place in places if self._ours(self._folder(place))]
+        return audit.of_all(there or places[-1:], self._faults)
 
-    def _seen(self, session_id: str) -> audit.Seen:
+    def _faults(self, place: Place) -> list[audit.Fault]:
+        found = audit.lasting(lambda: self._seen(place), _STEP_S)
+        with self._explained("read", self._folder(place)):
+            if self._session_in(place.folder) is None and list(self._records(place)):
+                return [audit.NAMELESS, *found]
+        return found
+
+    def _seen(self, place: Place) -> audit.Seen:
         """Look at all that is there, between two looks at which events there are."""
-        folder = self._folder(session_id)
+        folder = self._folder(place)
         stored: dict[str, list[str]] = {}
         with self._explained("read", folder):
             numbers = self._numbers(f"{folder}events/", _EVENT)
@@ -371,17 +396,22 @@ class S3Storage:
                     for checkpoint in newest_checkpoints([line]):
                         digest = audit.digest_of(line + b"\n")
                         stored[audit.checkpoint_id(checkpoint.key)] = [digest]
-        lines = self._events(session_id)
-        with self._explained("read", folder):
+            lines = self._events(place)
             moved = self._numbers(f"{folder}events/", _EVENT) != numbers
         told = max(numbers, default=0) if moved else math.inf
-        return audit.Seen(self._outgoing.name(session_id), lines, stored, told)
+        return audit.Seen(place, lines, stored, told)
 
-    def _events(self, session_id: str) -> list[bytes]:
-        folder = f"{self._folder(session_id)}events/"
-        with self._explained("read", folder):
-            keys = sorted(key for key, _ in self._listed(folder))
-            return [line for key in keys for line in self._line(key)]
+    def _events(self, place: Place) -> list[bytes]:
+        folder = f"{self._folder(place)}events/"
+        keys = sorted(key for key, _ in self._listed(folder))
+        return [line for key in keys for line in self._line(key)]
+
+    def _all_events(self, session_id: str) -> list[dict[str, Any]]:
+        lines: list[bytes] = []
+        for place in self._places(session_id):
+            with self._explained("read", f"{self._folder(place)}events/"):
+                lines += self._events(place)
+        return readable(lines)
 
     def records(self, session_id: str) -> list[Stored]:
         """Return what is stored of a session, sorted by id; none for one that is not there.
@@ -389,20 +419,19 @@ class S3Storage:
         Raises:
             StorageError: If the session's objects cannot be listed.
         """
-        folder = self._folder(session_id)
-        found: dict[str, Stored] = {}
-        with self._explained("read", folder):
-            for name, one in self._ours(folder).items():
-                if _NUMBERED.fullmatch(name):
-                    ident = name.partition(".")[0]
-                elif "/" in name:
-                    ident = EVENTS if name.startswith("events/") else CHECKPOINTS
-                else:
-                    continue
-                same = found.get(ident, Stored(ident, 0, 0.0))
-                written = max(same.written, one.written)
-                found[ident] = Stored(ident, same.size + one.size, written)
-        return [found[ident] for ident in sorted(found)]
+        found: list[Stored] = []
+        for place in self._places(session_id):
+            with self._explained("read", self._folder(place)):
+                found += self._records(place)
+        return together(found)
+
+    def _records(self, place: Place) -> Iterator[Stored]:
+        for name, one in self._ours(self._folder(place)).items():
+            if _NUMBERED.fullmatch(name):
+                yield Stored(name.partition(".")[0], one.size, one.written)
+            elif "/" in name:
+                ident = EVENTS if name.startswith("events/") else CHECKPOINTS
+                yield Stored(ident, one.size, one.written)
 
     def is_claimed(self, session_id: str) -> bool:  # noqa: ARG002 - as of files
         """Say that nobody claims a session here: there are no claims in S3."""
@@ -421,14 +450,22 @@ class S3Storage:
             ValueError: If `ident` names neither a transcript nor a summary.
             StorageError: If there is none of that id, or it cannot be removed.
         """
-        step, folder = step_of(ident), self._folder(session_id)
+        step = step_of(ident)
+        places = self._places(session_id)
+        removed = [self._removed(place, ident, step) for place in places]
+        if not any(removed):
+            message = f"no `{self._folder(places[-1])}{ident}` is kept; `records()` names what is"
+            raise StorageError(errno.ENOENT, message)
+
+    def _removed(self, place: Place, ident: str, step: int) -> bool:
+        """Remove a transcript or a summary from a folder; say whether it was there."""
+        folder = self._folder(place)
         with self._explained("remove", folder):
             names = self._ours(folder)
         target = next((name for name in names if name.partition(".")[0] == ident), None)
         if target is None:
-            message = f"no `{folder}{ident}` is kept; `records()` names what there is"
-            raise StorageError(errno.ENOENT, message)
-        self._chain(session_id, self._outgoing.removed(session_id, self.name, ident))
+            return False
+        self._chain(place, self._outgoing.removed(place.name, self.name, ident))
         with self._explained("remove", folder):
             if step == max(given(names)):
                 self._put(f"{folder}{removed_name(step)}", b"")
@@ -436,6 +473,7 @@ class S3Storage:
                     if lower < step:
                         self._delete(f"{folder}{removed_name(lower)}")
             self._delete(f"{folder}{target}")
+        return True
 
     def remove_session(self, session_id: str, *, before: float = math.inf) -> bool:
         """Remove all that was written of a session, its events and checkpoints, too.
@@ -453,23 +491,32 @@ class S3Storage:
         Raises:
             StorageError: If something cannot be removed.
         """
-        folder = self._folder(session_id)
-        with self._explained("remove", folder):
-            there = self._ours(folder)
-            if any(one.written >= before for one in there.values()):
-                return False
-            # The end of the chain first, then what it tells of: whoever is ended in between leaves
-            # records without events, which is no fault.
-            events = sorted((name for name in there if name.startswith("events/")), reverse=True)
-            for name in (*events, *sorted(there.keys() - set(events))):
-                self._delete(f"{folder}{name}")
-        with self._making:
-            self._last_events.pop(f"{folder}events/", None)
+        folders = [self._folder(place) for place in self._places(session_id)]
+        with self._explained("remove", folders[-1]):
+            found = [(folder, self._ours(folder)) for folder in folders]
+        if any(one.written >= before for _, there in found for one in there.values()):
+            return False
+        for folder, there in found:
+            with self._explained("remove", folder):
+                # The end of the chain first, then what it tells of: whoever is ended in between
+                # leaves records without events, which is no fault; last, whose they are.
+                events = sorted((n for n in there if n.startswith("events/")), reverse=True)
+                others = sorted(there.keys() - set(events), key=lambda n: (n == _SESSION, n))
+                for name in (*events, *others):
+                    self._delete(f"{folder}{name}")
+            with self._making:
+                self._last_events.pop(f"{folder}events/", None)
+                self._seen_folders.pop(folder, None)
         return True
 
     def called(self, session_id: str) -> str:
-        """Return what a session is called here: its id, or a hash where that tells a secret."""
-        return self._outgoing.name(session_id)
+        """Return what a session is listed as: its id, or a hash where that tells a secret.
+
+        Raises:
+            StorageError: If the bucket cannot be listed.
+        """
+        with self._explained("read", self._prefix):
+            return self._naming.called(session_id, self._is_there)
 
     def steps(self, session_id: str) -> list[int]:
         """Return the numbers of the session's transcripts, ascending.
@@ -477,36 +524,44 @@ class S3Storage:
         Raises:
             StorageError: If the session's objects cannot be listed.
         """
-        folder = self._folder(session_id)
-        with self._explained("read", folder):
-            return sorted(self._numbers(folder, _TRANSCRIPT))
+        found: set[int] = set()
+        for place in self._places(session_id):
+            folder = self._folder(place)
+            with self._explained("read", folder):
+                found.update(self._numbers(folder, _TRANSCRIPT))
+        return sorted(found)
 
     def sessions(self) -> list[str]:
-        """Return the ids of the sessions there are, sorted.
+        """Return the names of the sessions there are, sorted; see `FileStorage.sessions`.
 
         Raises:
             StorageError: If the bucket cannot be listed.
         """
         with self._explained("read", self._prefix):
-            names = [
+            folders = [
                 key.removeprefix(self._prefix).rstrip("/")
                 for key, is_folder in self._listed(self._prefix)
                 if is_folder
             ]
-            found = map(self._session_in, names)
-            return sorted(session_id for session_id in found if session_id is not None)
+            found = map(self._name_of, folders)
+            return listed(name for name in found if name is not None)
 
     # --- objects ---
 
-    def _add_transcript(self, folder: str, data: bytes) -> tuple[int, str, int]:
-        """Store a transcript under the next free number; return that, the key and the bytes."""
+    def _add_transcript(self, folder: str, data: bytes, above: int) -> tuple[int, str, int]:
+        """Store a transcript under the next free number; return that, the key and the bytes.
+
+        Args:
+            folder: Where.
+            data: What.
+            above: The highest number that was given elsewhere.
+        """
         what, token = _told_apart(folder, data), uuid4().hex
         lost = self._found_after_all(what)
         if lost is not None:
             return lost.step, lost.key, lost.size
         for tried in range(_TRIES):
-            names = (key.removeprefix(folder) for key, _ in self._listed(folder))
-            step = max(given(names), default=0) + 1
+            step = max(self._highest(folder), above) + 1
             key = f"{folder}{transcript_name(step)}.jsonl{self._packing.suffix}"
             packed = self._packing.transcript(data, self._place(key))
             with self._remembered(what, _Unanswered(key, token, step, len(packed))):
@@ -517,7 +572,7 @@ class S3Storage:
 
     def _audit(
         self,
-        session_id: str,
+        home: Place,
         receipt: ArchiveReceipt,
         data: bytes,
         records: Sequence[Any] | None = None,
@@ -527,18 +582,17 @@ class S3Storage:
         Raises:
             UnauditedError: If that cannot be written.
         """
-        record = self._outgoing.audit(session_id, self.name, receipt, data, records)
+        record = self._outgoing.audit(home.name, self.name, receipt, data, records)
         try:
-            self._chain(session_id, record)
+            self._chain(home, record)
         except StorageError as error:
             raise UnauditedError(error, receipt, record) from error
 
-    def _chain(self, session_id: str, record: Any) -> None:
+    def _chain(self, place: Place, record: Any) -> None:
         """Store an event behind the last one; who was faster is looked at, and bound to."""
-        folder = self._folder(session_id)
-        events = f"{folder}events/"
+        events = f"{self._folder(place)}events/"
         with self._explained("write", events), self._turns.claim(events, _TURN_S):
-            self._name_session(session_id, folder)
+            self._name_session(place)
             with self._making:
                 known, last = self._last_events.pop(events, (0.0, None))
             if time.monotonic() - known > _TRUSTED_S:
@@ -547,7 +601,7 @@ class S3Storage:
             if self._found_after_all(what) is not None:
                 return
             for tried in range(_TRIES):
-                last = last or self._last_link(session_id, events)
+                last = last or self._last_link(place, events)
                 line = audit.chained(record, last)
                 step = last.sequence + 1
                 key = f"{events}{step:08d}.json"
@@ -565,10 +619,10 @@ class S3Storage:
                 if len(self._last_events) > _REMEMBERED:
                     self._last_events.popitem(last=False)
 
-    def _last_link(self, session_id: str, events: str) -> audit.Link:
+    def _last_link(self, place: Place, events: str) -> audit.Link:
         number = max(self._numbers(events, _EVENT), default=0)
         if not number:
-            return audit.beginning(self._outgoing.name(session_id))
+            return audit.beginning(place)
         found = self._line(f"{events}{number:08d}.json")
         return audit.Link(number, audit.digest_of(found[0] if found else b""))
 
@@ -664,13 +718,15 @@ class S3Storage:
             data = self._packing.opened(data, self._place(key))
         return audit.digest_of(data)
 
-    def _found(self, *keys: str) -> bytes:
-        """Return what the first object that is there holds."""
+    def _found(self, session_id: str, *names: str) -> tuple[str, bytes]:
+        """Return the first object that is there, and what it holds; first where it is written."""
+        folders = [self._folder(place) for place in reversed(self._places(session_id))]
+        keys = [f"{folder}{name}" for folder in folders for name in names]
         with self._explained("read", keys[0]):
             for key in keys:
                 body = self._get(key)
                 if body is not None:
-                    return self._packing.opened(body, self._place(key))
+                    return key, self._packing.opened(body, self._place(key))
         message = f"no `{keys[0]}` is kept; `steps()` names the transcripts there are"
         raise StorageError(errno.ENOENT, message)
 
@@ -695,33 +751,77 @@ class S3Storage:
             yield from ((entry["Prefix"], True) for entry in page.get("CommonPrefixes", ()))
             yield from ((entry["Key"], False) for entry in page.get("Contents", ()))
 
+    def _highest(self, folder: str) -> int:
+        """Return the highest number that was given in a folder, 0 if none was."""
+        names = (key.removeprefix(folder) for key, _ in self._listed(folder))
+        return max(given(names), default=0)
+
     def _numbers(self, folder: str, pattern: re.Pattern[str]) -> list[int]:
         names = (key.removeprefix(folder) for key, _ in self._listed(folder))
         return [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
 
     # --- sessions ---
 
-    def _folder(self, session_id: str) -> str:
-        return f"{self._prefix}{directory_name(self._outgoing.name(session_id))}/"
+    def _folder(self, place: Place) -> str:
+        return f"{self._prefix}{place.folder}/"
+
+    def _home(self, session_id: str) -> Place:
+        with self._explained("write", self._prefix):
+            return self._naming.home(session_id, self._is_there)
+
+    def _places(self, session_id: str) -> list[Place]:
+        """Return the folders that a session may have; the one that is written to is the last."""
+        places = self._naming.places(session_id)
+        with self._explained("read", self._prefix):
+            return [
+                place
+                for place in places
+                if not (place.is_nameless and self._session_in(place.folder) is not None)
+            ]
+
+    def _is_there(self, folder: str) -> bool:
+        """Say whether there is a folder; one that was there is not asked for again."""
+        prefix = f"{self._prefix}{folder}/"
+        if prefix in self._seen_folders:
+            return True
+        found = self._client().list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+        if not found.get("Contents"):
+            return False
+        with self._making:
+            if len(self._seen_folders) >= _REMEMBERED:
+                self._seen_folders.clear()
+            self._seen_folders[prefix] = None
+        return True
 
     def _place(self, key: str) -> str:
         """Return where an object belongs, whatever the prefix; for files it is the same."""
         folder, _, name = key.removeprefix(self._prefix).partition("/")
         return f"{folder}/{name.partition('/')[0].partition('.')[0]}"
 
-    def _name_session(self, session_id: str, folder: str) -> None:
+    def _name_session(self, place: Place) -> None:
         """Write down a session that the name of its folder does not tell."""
-        session_id = self._outgoing.name(session_id)
-        if session_of(directory_name(session_id)) is None:
-            self._put(f"{folder}{_SESSION}", json_line({"session_id": session_id}), IfNoneMatch="*")
+        if is_shortened(place.folder) and not place.is_nameless:
+            key = f"{self._folder(place)}{_SESSION}"
+            self._put(key, json_line({"session_id": place.name}), IfNoneMatch="*")
 
-    def _session_in(self, name: str) -> str | None:
-        session_id = session_of(name)
-        if session_id is None:
-            for record in readable([self._get(f"{self._prefix}{name}/{_SESSION}") or b""]):
-                named = record.get("session_id")
-                if isinstance(named, str) and directory_name(named) == name:
-                    return named
+    def _session_in(self, folder: str) -> str | None:
+        """Return the id that a folder or `session.json` in it tells, None if neither does."""
+        return self._named_in(folder) if is_shortened(folder) else session_of(folder)
+
+    def _named_in(self, folder: str) -> str | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            body = self._get(f"{self._prefix}{folder}/{_SESSION}") or b""
+        except (ClientError, StorageError):
+            return None  # one that may not be read hides no other
+        return named_in([body], folder)
+
+    def _name_of(self, folder: str) -> str | None:
+        """Return what the session of a folder is called, None if it is nobody's."""
+        session_id = self._session_in(folder)
+        if session_id is None and is_shortened(folder):
+            return folder if list(self._records(Place(folder, folder))) else None
         return session_id
 
     # --- the rest ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from rich.text import Text
 from compact_otel.adapters.records import Stored
 from compact_otel.archive.figures import console, counted, instant, size, table, told
 from compact_otel.archive.opening import Archive, named, opened
+from compact_otel.printable import printable
 
 
-def ls(session_id: str | None, *, path: Path | None, as_json: bool) -> None:
-    """Print the sessions of an archive, or what is kept of one.
+def ls(session_id: str | None, *, path: Path | None, as_json: bool) -> bool:
+    """Print the sessions of an archive, or what is kept of one; return whether all could be read.
 
     Raises:
         ClickException: If there is no such archive or session, or it cannot be read.
@@ -24,17 +25,27 @@ def ls(session_id: str | None, *, path: Path | None, as_json: bool) -> None:
     with told():
         archive = opened(path)
         if session_id is None:
-            _list_sessions(archive, as_json=as_json)
-        else:
-            _list_records(archive, session_id, as_json=as_json)
+            return _list_sessions(archive, as_json=as_json)
+        _list_records(archive, session_id, as_json=as_json)
+    return True
 
 
-def _list_sessions(archive: Archive, *, as_json: bool) -> None:
-    found = archive.sessions()
+def _list_sessions(archive: Archive, *, as_json: bool) -> bool:
+    found, failed = archive.sessions()
     if as_json:
         rows = [{"session_id": one, **_totals(records)} for one, records in found.items()]
-        click.echo(json.dumps({"archive": archive.place, "sessions": rows}, indent=2))
-        return
+        unread = [{"session_id": name, "why": said} for name, said in failed.items()]
+        figures = {"archive": archive.place, "sessions": rows, "failed": unread}
+        click.echo(json.dumps(figures, indent=2))
+        return not failed
+    if found or not failed:
+        _print_sessions(archive, found)
+    for name, said in failed.items():
+        click.echo(f"Not readable: {named(name)}: {printable(said)}", err=True)
+    return not failed
+
+
+def _print_sessions(archive: Archive, found: Mapping[str, Sequence[Stored]]) -> None:
     if not found:
         click.echo(f"No sessions in {archive.place}.")
         return

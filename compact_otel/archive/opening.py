@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from compact_otel.adapters.fs import FileStorage
 from compact_otel.adapters.records import Stored
 from compact_otel.adapters.s3 import S3Storage
 from compact_otel.config import CompactConfig
-from compact_otel.core.errors import ConfigError
+from compact_otel.core.errors import ConfigError, StorageError
 from compact_otel.engine.parts import storage_of
 from compact_otel.printable import printable
 
@@ -43,10 +43,42 @@ class Archive:
     storage: FileStorage | S3Storage
     place: str
 
-    def sessions(self) -> dict[str, list[Stored]]:
-        """Return what is stored of each session; folders of somebody else are none."""
-        found = {one: self.storage.records(one) for one in self.storage.sessions()}
-        return {session_id: records for session_id, records in found.items() if records}
+    def sessions(self) -> tuple[dict[str, list[Stored]], dict[str, str]]:
+        """Return what is stored of each session, and why that of others cannot be read.
+
+        Folders of somebody else are no sessions.
+
+        Raises:
+            StorageError: If the archive itself cannot be read.
+        """
+        return self.found(self.storage.sessions())
+
+    def found(self, names: Iterable[str]) -> tuple[dict[str, list[Stored]], dict[str, str]]:
+        """Return the same of some sessions; one that cannot be read costs no other."""
+        there: dict[str, list[Stored]] = {}
+        failed: dict[str, str] = {}
+        for name in names:
+            try:
+                records = self.storage.records(name)
+            except StorageError as error:
+                failed[name] = why(error)
+            else:
+                if records:
+                    there[name] = records
+        return there, failed
+
+    def named(self, names: Iterable[str]) -> tuple[dict[str, list[Stored]], dict[str, str]]:
+        """Return the same of sessions that a user named.
+
+        Raises:
+            BadParameter: If there is no such session; it names those that are near.
+        """
+        wanted = list(dict.fromkeys(names))
+        there, failed = self.found(wanted)
+        for name in wanted:
+            if name not in there and name not in failed:
+                raise click.BadParameter(self._unknown(name), param_hint="SESSION")
+        return there, failed
 
     def records(self, session_id: str) -> list[Stored]:
         """Return what is stored of a session that a user named.
@@ -59,7 +91,7 @@ class Archive:
         raise click.BadParameter(self._unknown(session_id), param_hint="SESSION")
 
     def _unknown(self, session_id: str) -> str:
-        ids = list(self.sessions())
+        ids = [name for names in self.sessions() for name in names]
         said = f"no session {named(session_id)} in {self.place}"
         if not ids:
             return f"{said}, nor any other"
@@ -69,6 +101,11 @@ class Archive:
             return f"{said}; `compactctl archive ls` lists all {len(ids)}"
         listed = ", ".join(named(one) for one in dict.fromkeys(near[:_NEAREST]))
         return f"{said}; did you mean {listed}? (`compactctl archive ls` lists all {len(ids)})"
+
+
+def why(error: StorageError) -> str:
+    """Return what an archive that cannot be read or written says."""
+    return error.strerror or str(error)
 
 
 def settings(path: Path | None) -> CompactConfig:

@@ -24,8 +24,9 @@ from rich.text import Text
 
 from compact_otel.adapters.records import Stored
 from compact_otel.archive.figures import console, counted, instant, size, table, told
-from compact_otel.archive.opening import Archive, named, opened
+from compact_otel.archive.opening import Archive, named, opened, why
 from compact_otel.core.errors import StorageError
+from compact_otel.printable import printable
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 _DURATION = re.compile(r"([0-9]{1,6})([hdw])")
@@ -106,11 +107,9 @@ def prune(
         raise click.UsageError("--json asks nobody: add --yes to remove, or --dry-run to look")
     with told():
         archive = opened(path)
-        if session_ids:
-            found = {one: archive.records(one) for one in session_ids}
-        else:
-            found = archive.sessions()
-        plan = [going for one in found if (going := _planned(archive, one, found[one], before))]
+        found, failed = archive.named(session_ids) if session_ids else archive.sessions()
+    plan = [going for one in found if (going := _planned(archive, one, found[one], before))]
+    plan += (_Pruning(name, (), whole=False, state="failed", why=failed[name]) for name in failed)
     if not as_json:
         _print(plan, archive, before)
     due = [one for one in plan if one.state == "to go"]
@@ -142,8 +141,11 @@ def _planned(
     if not old:
         return None
     planned = _Pruning(session_id, old, whole)
-    if archive.storage.is_claimed(session_id):
-        planned.state = "in use"
+    try:
+        if archive.storage.is_claimed(session_id):
+            planned.state = "in use"
+    except StorageError as error:
+        planned.state, planned.why = "failed", why(error)
     return planned
 
 
@@ -160,13 +162,21 @@ def _remove(archive: Archive, one: _Pruning, before: float) -> None:
         else:
             for record in one.records:
                 storage.remove(one.session_id, record.id)
+        gone = {record.id for record in one.records}
+        left = [record.id for record in storage.records(one.session_id) if record.written < before]
     except StorageError as error:
-        one.state, one.why = "failed", error.strerror or str(error)
+        one.state, one.why = "failed", why(error)
         return
-    one.state = "removed"
+    still = sorted(gone.intersection(left))
+    one.state = "failed" if still else "removed"
+    one.why = f"still there: {', '.join(still)}" if still else ""
 
 
 def _print(plan: Sequence[_Pruning], archive: Archive, before: float) -> None:
+    for one in plan:
+        if one.state == "failed":
+            click.echo(f"Not looked at: {named(one.session_id)}: {printable(one.why)}", err=True)
+    plan = [one for one in plan if one.state != "failed"]
     if not plan:
         click.echo(f"Nothing in {archive.place} was last written before {instant(before)}.")
         return

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from compact_otel.adapters.audit import Fault
 from compact_otel.archive.figures import console, counted, told
-from compact_otel.archive.opening import Archive, named, opened
+from compact_otel.archive.opening import Archive, named, opened, why
 from compact_otel.core.errors import StorageError
 from compact_otel.printable import printable
 
@@ -24,10 +24,9 @@ def verify(session_ids: Sequence[str], *, path: Path | None, as_json: bool) -> b
     """
     with told():
         archive = opened(path)
-        for session_id in session_ids:
-            archive.records(session_id)
-        ids = list(dict.fromkeys(session_ids)) or list(archive.sessions())
-    found = {session_id: _faults(archive, session_id) for session_id in ids}
+        there, failed = archive.named(session_ids) if session_ids else archive.sessions()
+    found = {name: [Fault("error", said)] for name, said in failed.items()}
+    found |= {name: _faults(archive, name) for name in there}
     errors = sum(fault.level == "error" for faults in found.values() for fault in faults)
     if as_json:
         rows = [
@@ -35,13 +34,13 @@ def verify(session_ids: Sequence[str], *, path: Path | None, as_json: bool) -> b
                 "session_id": session_id,
                 "faults": [{"level": fault.level, "what": fault.what} for fault in faults],
             }
-            for session_id, faults in found.items()
+            for session_id, faults in sorted(found.items())
         ]
         figures = {"archive": archive.place, "errors": errors, "sessions": rows}
         click.echo(json.dumps(figures, indent=2))
         return not errors
     output = console()
-    for session_id, faults in found.items():
+    for session_id, faults in sorted(found.items()):
         for fault in faults:
             style = "bold red" if fault.level == "error" else "yellow"
             line = Text.assemble(
@@ -58,4 +57,4 @@ def _faults(archive: Archive, session_id: str) -> list[Fault]:
     try:
         return archive.storage.verify(session_id)
     except StorageError as error:  # the other sessions are looked at all the same
-        return [Fault("error", error.strerror or str(error))]
+        return [Fault("error", why(error))]

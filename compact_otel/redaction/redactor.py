@@ -105,6 +105,27 @@ class Redactor:
         """Return a name (of a session, an agent, a model) as it may go out; it may look random."""
         return self._text(name, identifier=is_word(name))
 
+    def passes_as_name(self, name: str) -> bool | None:
+        """Say whether a name may go out as it is; None if only `custom` did not say, but failed."""
+        own, failed = self._custom, False
+
+        def watched(text: str) -> str:
+            nonlocal failed
+            try:
+                return text if own is None else own(text)
+            except Exception as error:  # noqa: BLE001 - whatever it raises, it did not say
+                _log.warning(
+                    "`redaction.custom` failed with %s on the id of a session", type(error).__name__
+                )
+                failed = True
+                return text
+
+        judge = Redactor(
+            self._patterns, allow=self._allowed, custom=None if own is None else watched
+        )
+        passes = judge.name(name) == name
+        return None if passes and failed else passes
+
     def _text(self, text: str, taken: set[str] | None = None, *, identifier: bool = False) -> str:
         if len(text) < self._shortest or self._is_known((text, identifier)):
             return text

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from compact_otel.adapters.fs import FileStorage
-from compact_otel.adapters.records import directory_name
 from compact_otel.archive.figures import counted, size, told
 from compact_otel.archive.opening import Archive, named, opened, settings
 from compact_otel.config import CompactConfig, replace_fields
@@ -160,7 +159,7 @@ def _session_in(archive: Archive, folder: Path) -> str | None:
         return None
     name = folder.absolute().name
     with told():
-        ours = (one for one in storage.sessions() if directory_name(one) == name)
+        ours = (one for one in storage.sessions() if name in storage.folders(one))
         return next((one for one in ours if storage.records(one)), None)
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compact_otel.adapters.fs import FileStorage
+from compact_otel.adapters.naming import session_of
 from compact_otel.adapters.packing import Packing
-from compact_otel.adapters.records import directory_name, session_of, transcript_name
+from compact_otel.adapters.records import transcript_name
 from compact_otel.core.errors import StorageError
 from compact_otel.core.items import api_of
 from compact_otel.core.types import CallContext, Item
@@ -289,8 +290,7 @@ def _from_directory(path: Path, session: str | None, keys: Keys | None) -> Model
     folder = path.absolute().name
     chosen = session_of(folder) or folder
     if newest is None:
-        directory, chosen = _session_directory(path, session)
-        newest = _newest_transcript(directory)
+        newest, chosen = _in_archive(path, session)
     if newest is None:
         raise SessionError(f"session {session!r} of {_quoted(path)} has no transcript")
     found = from_bytes(_unpacked(newest.read_bytes(), newest, keys), _quoted(newest))
@@ -298,24 +298,38 @@ def _from_directory(path: Path, session: str | None, keys: Keys | None) -> Model
     return replace(found, kind=kind, archived=True, session=chosen or None)
 
 
-def _session_directory(path: Path, session: str | None) -> tuple[Path, str]:
-    """Return the folder of a session in an archive, and its name."""
+def _in_archive(path: Path, session: str | None) -> tuple[Path | None, str]:
+    """Return the newest transcript of a session in an archive, and what the session is called."""
     storage = FileStorage(path)
-    sessions = [known for known in storage.sessions() if storage.steps(known)]
+    sessions = [known for known in storage.sessions() if _may_have_steps(storage, known)]
     if not sessions:
         raise InputError(
             f"{_quoted(path)} is a directory without `{transcript_name(1)}.jsonl`: "
             f"expected {_EXPECTED}"
         )
     chosen = _chosen(session, sessions, _quoted(path))
-    return path / directory_name(chosen), chosen
+    found = [
+        newest
+        for folder in storage.folders(chosen)
+        if (newest := _newest_transcript(path / folder)) is not None
+    ]
+    return max(found, key=_step_of, default=None), chosen
+
+
+def _may_have_steps(storage: FileStorage, session_id: str) -> bool:
+    try:
+        return bool(storage.steps(session_id))
+    except StorageError:
+        return True  # whoever chooses it hears why
 
 
 def _newest_transcript(directory: Path) -> Path | None:
-    found = [
-        (int(step[1]), path) for path in _files(directory) if (step := _STEP.fullmatch(path.name))
-    ]
-    return max(found)[1] if found else None
+    return max(filter(_step_of, _files(directory)), key=_step_of, default=None)
+
+
+def _step_of(path: Path) -> int:
+    step = _STEP.fullmatch(path.name)
+    return int(step[1]) if step else 0
 
 
 def _files(directory: Path) -> Iterator[Path]:

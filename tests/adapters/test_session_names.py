@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compact_otel.adapters.records import directory_name, session_of
+from compact_otel.adapters.naming import directory_name, session_of
 
 # Drawn often from what the rule treats apart, so that near misses are common.
 TRICKY = st.text(st.sampled_from("aAbB.%+=/\\-_ 1é\0\ud800"), max_size=12)

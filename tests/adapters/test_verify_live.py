@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from compact_otel.adapters import FileStorage, S3Storage, audit, fs
+from compact_otel.adapters.naming import Place
 from tests.adapters.samples import CHECKPOINT
 
 HISTORY = [{"role": "user", "content": "Pay invoice 4711."}]
@@ -141,19 +142,19 @@ def test_a_busy_writer_neither_causes_a_fault_nor_hides_one(place, write):
 @pytest.mark.parametrize("write", ["a transcript", "a summary again", "a checkpoint again"])
 def test_a_writer_between_two_of_its_steps_is_no_fault(place, monkeypatch, write):
     begun(place, "s")
-    look, early = place.looker._seen, []
+    look, early, folder = place.looker._seen, [], Place("s", "s")
     module, name = (fs, "_seal") if place.writer.name == "fs" else (S3Storage, "_chain")
     step = getattr(module, name)
 
     def looked_at(*args):
-        early.append(look("s"))
+        early.append(look(folder))
         step(*args)
 
     monkeypatch.setattr(module, name, looked_at)
     WRITES[write](place.writer, "s", 1)
     monkeypatch.setattr(module, name, step)
     assert audit.lasting(lambda: early[0], 0) != [], "seen at a moment at which nothing is wrong"
-    place.looker._seen = lambda session: early.pop() if early else look(session)
+    place.looker._seen = lambda folder: early.pop() if early else look(folder)
     assert faults(place, "s") == []
 
 
