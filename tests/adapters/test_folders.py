@@ -196,7 +196,7 @@ def test_the_audit_that_is_saved_later_is_kept_as_it_is_and_is_no_way_past_redac
         **record,
         "session_id": "hunter2",
         "compact.archive.adapter": "hunter2",
-        "compact.archive.location": "/home/hunter2",
+        "compact.archive.location": "s3://hunter2",
         "compact.archive.id": "hunter2",
         "compact.archive.size": "hunter2",
         "note": "hunter2",
