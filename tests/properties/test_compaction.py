@@ -172,13 +172,19 @@ def test_a_result_has_one_summary_and_those_that_may_not_go(history, setting):
 
 def outputs_in_short(result, history):
     """Return the outputs that are said in short: beside their calls, and too large for them."""
+    whole = {id(item) for item in result.messages}
 
     def which(item):
         """Return all of it but its text."""
         return repr([at for at in readable(item).items() if at[0] not in ("output", "content")])
 
-    short = {which(item) for item in result.messages if is_cleared(item)}
-    return [item for item in history if which(item) in short]
+    short = Counter(which(item) for item in result.messages if is_cleared(item))
+    found = []
+    for item in reversed(history):  # of several of one call id, the latest stayed
+        if id(item) not in whole and short[which(item)]:
+            short[which(item)] -= 1
+            found.append(item)
+    return found
 
 
 @given(history=histories(), setting=settings_of_a_window)
