@@ -56,14 +56,34 @@ def test_an_attribute_is_told_by_its_words_and_by_what_it_is_said_of():
     )
     assert found == attributes.Attribute(
         "when",
+        frozenset({"due", "date"}),
         frozenset({"due", "date", "launch"}),
         frozenset({"due", "date", "plann"}),
         frozenset({"date", "time"}),
     )
     plain = attributes._attribute("port", "number", says="port")
     assert plain == attributes.Attribute(
-        "port", frozenset({"port"}), frozenset({"port"}), frozenset({"number"})
+        "port",
+        frozenset({"port"}),
+        frozenset({"port"}),
+        frozenset({"port"}),
+        frozenset({"number"}),
     )
+
+
+def test_what_an_attribute_is_said_of_counts_where_no_word_for_it_stands():
+    when = attributes.BY_NAME["when"]
+    assert when.told_in(frozenset({"deadlin", "launch"})) == {"deadlin"}
+    assert when.told_in(frozenset({"launch", "green"})) == {"launch"}
+    assert when.told_in(frozenset({"green"})) == frozenset()
+
+
+def test_a_colleague_on_call_is_nobody_to_call():
+    assert "oncall" in attributes.telling_stems("who is on-call, who on call")
+    assert "oncall" not in attributes.telling_stems("please call bob smith")
+    assert "named" not in attributes.telling_stems("please call bob smith")
+    assert "named" in attributes.telling_stems("please call me bob")
+    assert "answer" in attributes.telling_stems("reply in german")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ PAIRS = {
     ),
     (f"{LEEDS} early", "the bus goes to a b c d"): (None, "leeds early > b c d"),
     (f"{LEEDS} early", "the bus goes to e b c d"): (None, None),
-    (f"{LEEDS} at nine", "so, the bus goes to york at ten"): (None, "leeds nine > york ten"),
+    (f"{LEEDS} at nine", "so, the bus goes to york at ten"): (None, None),
 }
 
 

@@ -22,6 +22,7 @@ def said(sentence):
         if field.name not in NOT_READ
     }
     found["scopes"] = {name: _words(of) for name, of in sense.scopes.items()}
+    found["tells"] = {name: _words(by) for name, by in sense.tells.items()}
     return {
         name: _words(value) if isinstance(value, frozenset) else value
         for name, value in found.items()
@@ -38,6 +39,7 @@ SENTENCES = {
         "spoken": {"date": ["3 may"]},
         "named": "3 may",
         "scopes": {"when": "launch"},
+        "tells": {"when": "launch"},
         "states": YES,
         "settles": YES,
     },
@@ -59,6 +61,7 @@ SENTENCES = {
         "spoken": {"weekday": ["friday"]},
         "named": "friday",
         "scopes": {"when": "launch"},
+        "tells": {"when": "launch"},
         "states": YES,
         "asks": YES,
     },
@@ -106,7 +109,8 @@ SENTENCES = {
     "Das Budget beträgt stattdessen 650 Euro.": {
         "spoken": {"money": ["650 euro"]},
         "named": "650 euro",
-        "scopes": {"money": "stattdessen"},
+        "scopes": {"money": ""},
+        "tells": {"money": "budget"},
         "changes": YES,
         "announcing": "stattdessen",
         "settles": YES,

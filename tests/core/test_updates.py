@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compact_otel.core.facts.kinds import values_of
-from compact_otel.core.facts.updates import GONE, Line, standing
+from compact_otel.core.facts.matching import Line
+from compact_otel.core.facts.updates import GONE, standing
 
 
 def heard(*messages):
@@ -205,7 +206,8 @@ def test_two_values_that_one_message_changes_are_both_changed():
 def test_every_process_hears_the_same():
     """A set of kinds is gone through by the process's hash seed."""
     told = (
-        "from compact_otel.core.facts.updates import Line, standing\n"
+        "from compact_otel.core.facts.matching import Line\n"
+        "from compact_otel.core.facts.updates import standing\n"
         "said = ['Fly on Monday at 9 am for $300, 2 bags, window seat, red tag.',"
         " 'Sorry, make it Friday at 7 am for $200, 3 bags, aisle seat, blue tag.']\n"
         "print(standing([Line(n, text) for n, text in enumerate(said)]).changed)"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from compact_otel.core.facts import updates
+from compact_otel.core.facts import matching, updates
+from compact_otel.core.facts.matching import Line
 from compact_otel.core.facts.sense import sense_of
-from compact_otel.core.facts.updates import Line
 
 
 def said(text, place=0):
-    return updates._Said(place, Line(place, text), sense_of(text), text)
+    return matching.Heard(place, Line(place, text), sense_of(text), text)
 
 
 TABLE = "Book a table for Monday under Smith."
@@ -26,7 +26,7 @@ MEANT = {
     ("weekday", TABLE, "Also make another Tuesday."): (False, False),
     ("weekday", TABLE, "Move the table to Tuesday."): (True, False),
     ("weekday", TABLE, "Move the party to Tuesday."): (False, False),
-    ("weekday", TABLE, "Move the party table to Tuesday."): (True, False),
+    ("weekday", TABLE, "Move the party table to Tuesday."): (False, False),
     ("weekday", TABLE, "Move the big garden party table to Tuesday."): (False, False),
     ("weekday", TABLE, "Stattdessen der party table garden house auf Dienstag."): (True, False),
     ("weekday", CORNER, f"The corner table is now kept until Tuesday, {CLUB}"): (True, True),
@@ -36,7 +36,7 @@ MEANT = {
     ),
     ("weekday", CORNER, "I think the corner table is now kept until Tuesday."): (True, False),
     ("number", HALL, "The red hall now has 50 chairs."): (True, True),
-    ("number", HALL, "The red hall now has 50 tables."): (True, False),
+    ("number", HALL, "The red hall now has 50 tables."): (False, False),
     ("number", HALL, f"The red hall now has 50 tables, {CLUB}"): (False, False),
 }
 
@@ -45,16 +45,16 @@ MEANT = {
 def test_a_change_means_an_earlier_line(case):
     kind, old, change = case
     new = said(change, 1)
-    about = updates._about(kind, new.sense)
+    about = matching.about(kind, new.sense)
     assert MEANT[case] == tuple(
-        updates._is_meant(kind, said(old), new, about, recent=recent) for recent in (True, False)
+        matching.meant(kind, said(old), new, about, recent=recent) for recent in (True, False)
     )
 
 
 def test_what_a_change_is_about_is_neither_its_values_nor_its_announcement():
     sense = said("Actually, move the table of Anna Bell to Tuesday at 9 am.").sense
-    assert updates._about("weekday", sense) == {"anna", "bell", "tabl"}
-    assert updates._about("name", sense) == {"tabl"}
+    assert matching.about("weekday", sense) == {"anna", "bell", "tabl"}
+    assert matching.about("name", sense) == {"tabl"}
 
 
 PLANS = [
@@ -94,7 +94,7 @@ def test_a_plan_is_taken_back_that_is_named_else_the_last(stems, position, named
     ],
 )
 def test_numbers_are_of_the_same_things_by_the_word_behind_them(one, other, same):
-    assert updates._count_the_same(said(one), said(other)) is same
+    assert matching._count_the_same(said(one), said(other)) is same
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_numbers_are_of_the_same_things_by_the_word_behind_them(one, other, same
     ],
 )
 def test_of_a_line_with_several_sentences_the_one_with_the_last_value_counts(text, part):
-    assert updates._part_with("weekday", said(text)) == part
+    assert matching._part_with("weekday", said(text)) == part
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_of_a_line_with_several_sentences_the_one_with_the_last_value_counts(tex
     [
         ("The test on line 40 fails.", True),
         ("Line 40 a", True),
-        ("Line 40 a b", False),
+        ("Line 40 a b", True),
         ("The big test has 40", False),
         ("There are 40 of them", False),
         ("40 tests fail", False),
@@ -123,7 +123,7 @@ def test_of_a_line_with_several_sentences_the_one_with_the_last_value_counts(tex
 )
 def test_a_number_may_be_part_of_a_name(text, label):
     (value,) = (value for value in sense_of(text).values if value.kind == "number")
-    assert updates._is_label(value, text) is label
+    assert matching.is_label(value, text) is label
 
 
 SHIP = "Always ship the heavy box with paint"
@@ -145,18 +145,18 @@ SHIP = "Always ship the heavy box with paint"
     ],
 )  # fmt: skip
 def test_a_demand_is_said_again_in_the_same_words_with_another_value(one, other, again):
-    assert updates._is_restated(said(one), said(other)) is again
+    assert matching.said_again(said(one), said(other)) is again
 
 
 def test_a_line_has_several_values_of_which_one_is_meant():
     old = said("I need 3 chairs and 5 tables.")
     numbers = [value for value in old.sense.values if value.kind == "number"]
     found = [
-        [value.text for value in numbers if updates._is_the_one(value, numbers, old, said(new))]
+        [value.text for value in numbers if matching.is_the_one(value, numbers, old, said(new))]
         for new in ("Sorry, 4 chairs.", "Sorry, 4 tables.", "Sorry, 4.", "4 chairs, 4 tables.")
     ]
     assert found == [["3"], ["5"], [], ["3", "5"]]
-    assert updates._is_the_one(numbers[0], numbers[:1], old, said("Sorry, 4."))
+    assert matching.is_the_one(numbers[0], numbers[:1], old, said("Sorry, 4."))
 
 
 DEADLINE = "The deadline for the thick garden report is"
@@ -167,19 +167,21 @@ DEADLINE = "The deadline for the thick garden report is"
     [
         (f"{DEADLINE} Monday.", f"{DEADLINE} Friday.", True),
         (f"{DEADLINE} Monday.", f"{DEADLINE} Monday.", False),
-        (f"{DEADLINE} Monday.", "The report deadline is Friday.", True),
-        ("The report deadline is Monday.", f"{DEADLINE} Friday.", True),
+        (f"{DEADLINE} Monday.", "The report deadline is Friday.", False),
+        (f"{DEADLINE} Monday.", "The report deadline is now Friday.", True),
+        (f"{DEADLINE} Monday.", "The deadline is now Friday.", True),
+        ("The report deadline is Monday.", f"{DEADLINE} Friday.", False),
+        ("The report deadline is Monday.", f"{DEADLINE} now Friday.", False),
         (f"{DEADLINE} Monday.", "The deadline for the thin garden report is Friday.", False),
-        (f"{DEADLINE} Monday.", "The deadline for the thin garden report is now Friday.", True),
+        (f"{DEADLINE} Monday.", "The deadline for the thin garden report is now Friday.", False),
         (f"{DEADLINE} Monday.", "The deadline for the thin city poster is now Friday.", False),
         (f"{DEADLINE} Monday.", "The deadline for the thin report poster is now Friday.", False),
         (f"{DEADLINE} before Monday.", f"{DEADLINE} after Friday.", False),
     ],
 )
 def test_an_attribute_is_set_anew_for_the_same_thing(old, new, same):
-    later = said(new, 1)
-    found = updates._same_scope("when", said(old), later, later.sense.scopes["when"])
-    assert found is same
+    found = matching.set_anew("when", [said(old)], said(new, 1))
+    assert bool(found) is same
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_an_attribute_is_set_anew_for_the_same_thing(old, new, same):
     ],
 )
 def test_the_least_and_the_most_hold_both(one, other, opposed):
-    assert updates._oppose(said(one), said(other)) is opposed
+    assert matching.oppose(said(one), said(other)) is opposed
 
 
 def shown(*messages):
@@ -215,7 +217,7 @@ def test_a_change_without_a_word_for_it_means_no_line_of_the_same_words():
 def test_how_long_ago_a_line_was_said_counts_from_the_change():
     old, change = said("Book a table for Monday.", 60), "Make that Tuesday."
     found = [
-        updates._is_meant("weekday", old, said(change, place), frozenset(), recent=True)
+        matching.meant("weekday", old, said(change, place), frozenset(), recent=True)
         for place in (99, 100, 101)
     ]
     assert found == [True, True, False]

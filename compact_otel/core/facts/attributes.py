@@ -17,15 +17,26 @@ class Attribute(NamedTuple):
 
     Attributes:
         name: Its name.
-        telling: Stems of which one has to stand in a line that sets it.
+        says: Stems of words for it.
+        telling: Those, and of things of which it is said without such a word; one of them has to
+            stand in a line that sets it.
         words: Stems that say nothing of what it is set for.
         kinds: Kinds of values that it takes.
     """
 
     name: str
+    says: frozenset[str]
     telling: frozenset[str]
     words: frozenset[str]
     kinds: frozenset[str]
+
+    def told_in(self, stems: frozenset[str]) -> frozenset[str]:
+        """Return the stems with which a line tells it: words for it, or else things it is said of.
+
+        Args:
+            stems: Those of the line, as `telling_stems` returns them.
+        """
+        return stems & self.says or stems & self.telling
 
 
 def stems_in(text: str) -> Iterator[str]:
@@ -47,6 +58,27 @@ def _stem(word: str) -> str:
     return word
 
 
+_ONE_WORD = (
+    # A colleague on call is not somebody to call, and who is called by a name not one who was rung.
+    (re.compile(r"\bon[- ]call\b"), "oncall"),
+    (
+        re.compile(
+            r"\b(?:call|calling) (?:me|us|it|this)\b|\b(?:is|are|be|was) called\b|"
+            r"\b(?:are|is|am|be) (?:now )?calling (?:the|our|my)\b"
+        ),
+        "named",
+    ),
+    (re.compile(r"\b(?:repl(?:y|ies)|respon(?:d|ses?))\b"), "answer"),
+)
+
+
+def telling_stems(text: str) -> frozenset[str]:
+    """Return the stems of a folded text, with one word for what has several."""
+    for form, word in _ONE_WORD:
+        text = form.sub(word, text)
+    return frozenset(stems_in(text))
+
+
 STOPS = cues.STOP | frozenset(map(_stem, cues.STOP))
 """Stems that say nothing of what a line is about."""
 
@@ -63,31 +95,45 @@ def _attribute(name: str, kinds: str, *, says: str, of: str = "", beside: str = 
     """
     return Attribute(
         name,
+        frozenset(map(_stem, says.split())),
         frozenset(map(_stem, f"{says} {of}".split())),
         frozenset(map(_stem, f"{says} {beside}".split())),
         frozenset(kinds.split()),
     )
 
 
+_BESIDE_A_DATE = (
+    "target planned deliver happens start begins takes place fixed lands slated does moved plan "
+    "past day time send week weeks month"
+)
+_BESIDE_A_NAME = (
+    "owner owns own owned leads responsible assigned rotation handling handles charge approves "
+    "approved signing off belongs week nobody else weeks"
+)
+
 ATTRIBUTES = (
     _attribute(
         "money",
         "money",
-        says="budget cap spend spending cost costs expense expenses ceiling limit capped allowance",
-        beside="price exceed exceeding approval explicit maximum max amount pay dollars euros stay "
-        "below under keep pass without spent",
+        says="budget cap spend spending ceiling limit capped allowance",
+        beside="cost costs expense expenses price exceed exceeding approval explicit maximum max "
+        "amount pay dollars euros stay below under keep pass without",
+    ),
+    _attribute(
+        "cost",
+        "money",
+        says="cost costs expense expenses",
+        beside="price amount dollars euros",
     ),
     _attribute(
         "when",
         "date weekday time",
-        says="deadline due date schedule scheduled timing delivery ship",
+        says="deadline due date schedule scheduled timing",
         of="launch release freeze meeting appointment deploy report review call kickoff demo "
-        "workshop "
-        "interview",
-        beside="target planned deliver happens start begins takes place fixed lands slated "
-        "does moved "
-        "plan past day time send",
+        "workshop interview",
+        beside=_BESIDE_A_DATE,
     ),
+    _attribute("delivery", "date weekday time", says="delivery ship", beside=_BESIDE_A_DATE),
     _attribute(
         "zone",
         "zone",
@@ -97,25 +143,27 @@ ATTRIBUTES = (
     _attribute(
         "title",
         "ident code name",
-        says="codename called calling label designated named name title renamed",
-        beside="call refer internal internally known rename dubbed",
+        says="codename label designated named name title renamed",
+        beside="call called refer internal internally known rename dubbed",
     ),
-    _attribute(
-        "who",
-        "name",
-        says="sign signs signed owner owns on-call oncall pager duty escalation approver "
-        "approve approval "
-        "approving reviewer reviews lead assignee contact responsible shift call",
-        beside="own owned leads assigned rotation handling handles charge approves approved "
-        "signing "
-        "off review belongs week nobody else weeks",
+    *(
+        _attribute(name, "name", says=says, beside=f"call {_BESIDE_A_NAME}")
+        for name, says in {
+            "signer": "sign signs signed",
+            "owner": "owner owns",
+            "oncall": "oncall pager duty escalation shift",
+            "approver": "approver approve approval approving",
+            "reviewer": "reviewer reviews review",
+            "lead": "lead",
+            "assignee": "assignee responsible",
+            "contact": "contact",
+        }.items()
     ),
     _attribute(
         "branch",
         "path ident",
         says="branch rebased checkout development",
-        beside="rebase checked out dev active parked working work based base unpushed push "
-        "pushed stay must",
+        beside="rebase checked out dev active parked working work unpushed push pushed stay must",
     ),
     _attribute(
         "commit", "ident", says="commit revision sha", beside="branched based base work branch"

@@ -664,7 +664,8 @@ scrap(?:ped)? | typo | misread | my mistake | mistaken | mixed \w+ up | was wron
 (?:counted|checked|measured|looked \w+ up|asked|weighed)(?: \w+){0,2} again | i (?:re-?)?checked
 (?:drops?|rises?|climbs?|goes (?:up|down)|up|down) to | push(?:ed)? (?:\w+ ){1,4}to
 (?:starting|effective|as of|from) (?:today|tomorrow|next|mon|tue|wed|thu|fri|sat|sun)\w*
-^new | ^no(?=, (?!thank)) | not (?:the )?\w+,
+^new | ^no(?=, (?!thank)) | not (?:the )?\w+, | rebased onto
+the old (?:\w+ ){1,3}(?:is|are|was) (?:retired|revoked|invalid|void|gone|dead|closed|history)
 """,
     "de": r"""
 stattdessen | doch | lieber | geändert | änder\w* | verschoben | jetzt | nun | nicht mehr | verlegt

@@ -37,6 +37,12 @@ _DEFINITE = re.compile(
     r"el|los|las|mi|mis|nuestr\w+|il|lo|gli|os|as|de|het|mijn|onze|"
     r"(?!let's|it's|that's|there's|here's|what's|he's|she's)\w+'s)\b"
 )
+# What has happened, happened also when the same happens again.
+_PAST = re.compile(
+    r"(?<!is )(?<!are )(?<!be )(?<!been )\b(?!need|speed|feed|weed|bed|red|shed)\w{2,}ed\b|"
+    r"\b(?:was|were|did|had|paid|sent|went|came|got|took|gave|bought|sold|wrote|left|fell|ran|broke|"
+    r"spent|lost|won|met|saw|said|told|made)\b"
+)
 _CODE = frozenset("()[]{}=*<>_\\|^`/")
 _INDEFINITE = frozenset({"a", "an", "another", "one", "second", "also", "too", "ein", "eine"})
 
@@ -126,11 +132,13 @@ class Restated(NamedTuple):
         stale: What stood there, folded.
         now: What stands there now, folded.
         whole: Whether that was all there was to say.
+        kind: The kind of value that changed; none where it is other words.
     """
 
     stale: str
     now: str
     whole: bool
+    kind: str = ""
 
 
 def restated(old: Frames, new: Frames, *, announced: bool) -> Restated | None:
@@ -165,17 +173,28 @@ def restated(old: Frames, new: Frames, *, announced: bool) -> Restated | None:
             others = (other.words for n, other in enumerate(new.clauses) if n != place)
             aside = frozenset[str]().union(*others)
             put_aside = aside.issuperset(stale) and aside.isdisjoint(now)
-            if _alike(" ".join(before[first:]), " ".join(after[first:])):
+            kind, other = _kinds(" ".join(before[first:]), " ".join(after[first:]))
+            if kind and kind == other:
                 definite = part.definite and _INDEFINITE.isdisjoint(_TOKEN.findall(clause.text))
                 at_the_end = len(new.clauses) > 1 or last == length
-                changed = announced or put_aside or (definite and at_the_end)
+                holds = _PAST.search(part.text) is None and not _is_label(part.text, stale)
+                changed = announced or put_aside or (definite and at_the_end and holds)
+            elif not {*map(_kind, stale)}.isdisjoint({*map(_kind, now)} - {""}):
+                changed = False  # the port is 8080, the port of the database is 5432
             else:
                 whole = part.text == old.text or part.text in old.sentences
                 named = whole and _names(stale) and _names(now) and not is_talk(part.text)
                 changed = named and (put_aside or (announced and place + 1 == len(new.clauses)))
             if changed:
-                return Restated(" ".join(stale), " ".join(now), part.text == old.text)
+                same = kind if kind == other else ""
+                return Restated(" ".join(stale), " ".join(now), part.text == old.text, same)
     return None
+
+
+def _is_label(text: str, stale: Sequence[str]) -> bool:
+    """Say whether a number stands right behind a word, as part of a name: "it fails on line 40"."""
+    found = re.search(rf"(\w+) {re.escape(stale[0])}\b", text) if stale[0].isdigit() else None
+    return found is not None and found[1] not in cues.STOP
 
 
 def _names(words: Sequence[str]) -> bool:
@@ -197,7 +216,7 @@ def put(text: str, changed: Restated, said: str) -> str:
 
 def _form(words: str) -> re.Pattern[str]:
     form = r"\W+(?:\w+\W+)?".join(map(re.escape, words.split()))
-    return re.compile(rf"(?<!\w){form}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?:[$\u20ac\u00a3\u00a5]\s?)?(?<!\w){form}(?!\w)", re.IGNORECASE)
 
 
 def _places(before: Sequence[str], after: Sequence[str]) -> tuple[int, int, int] | None:
@@ -221,12 +240,11 @@ def _places(before: Sequence[str], after: Sequence[str]) -> tuple[int, int, int]
 
 
 @lru_cache(maxsize=4096)  # each compaction asks what the one before it has asked
-def _alike(old: str, new: str) -> bool:
-    """Say whether two parts of a sentence begin with values of one kind."""
-    before, after = values_of(old), values_of(new)
-    return bool(
-        before
-        and after
-        and before[0].kind == after[0].kind
-        and before[0].start == after[0].start == 0
-    )
+def _kinds(*parts: str) -> tuple[str, ...]:
+    """Return with which kind of value each part of a sentence begins; none if with other words."""
+    return tuple(map(_kind, parts))
+
+
+def _kind(part: str) -> str:
+    values = values_of(part)
+    return values[0].kind if values and values[0].start == 0 else ""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from compact_otel.core.facts import cues
-from compact_otel.core.facts.attributes import ATTRIBUTES, STOPS, WORD, stems_in
+from compact_otel.core.facts.attributes import (
+    ATTRIBUTES,
+    BY_NAME,
+    STOPS,
+    WORD,
+    stems_in,
+    telling_stems,
+)
 from compact_otel.core.facts.constraints import Strength, strength
 from compact_otel.core.facts.cues import in_any_language, one_of
 from compact_otel.core.facts.kinds import Value, values_of
@@ -44,7 +51,37 @@ _LIFTING = re.compile(
 )
 _CLAUSE_END = re.compile(r"[;:\u2014](?=\s)")
 _LABEL_WORDS = 3
+# What is said before, or why, says nothing of what an attribute is set for.
+_ASIDE = re.compile(
+    r"(?:since|because|as|i|we|he|she|they|by the way|good news|bad news|sadly|unfortunately|ok|"
+    r"okay|right|well|hi|hello|thanks|thank you|update|correction|sorry|no|yes|actually)\b"
+    r"[^,]{0,80},\s|"
+    r"(?:[\w'\u2019]+ ){1,5}?(?:replac|rais|lower|increas|reduc|chang|mov|switch|updat|extend|"
+    r"postpon|reschedul|shift|push|cut|bump)\w* (?=(?:the|my|our|his|her|their|your) )",
+    re.IGNORECASE,
+)
+# What tells things apart, and is too short or too frequent to be looked at otherwise.
+_WHICH = re.compile(
+    r"(?<=\w )(?:\d|[A-HJ-Z])\b|\b(?:[Ff]irst|[Ll]ast|[Hh]is|[Hh]er|[Tt]heir|[Yy]our)\b"
+)
+# "05-12 (May 12)", "Friday (5/12)": the same day in figures.
+_DAY_AGAIN = re.compile(r"\b\d{1,2}[-/.]\d{1,2}(?= ?\( +\))|(?<=  \()\d{1,2}[-/.]\d{1,2}(?=\))")
+_REASON = re.compile(r",?\s(?:because|since|so that|so|as|but)\s", re.IGNORECASE)
+# "8081, not 8080", "on Friday instead of Monday", "moved from Monday to Friday".
+_DROPPED = re.compile(
+    r"(?:\b(?:not|instead of|rather than|no longer|nicht|statt|anstatt|pas|au lieu d[eu]|en vez de|"
+    r"invece d[ei]l?|niet|(?:mov|chang|switch|shift|push|rais|lower|extend|reschedul|postpon|"
+    r"increas|reduc|updat)\w*(?: \w+){0,5} from)|n't)(?: (?:on|at|by|in|for|to|the)){0,2} $"
+)
+# A part of a sentence that may say something else: "..., my order is A-1001".
+_NEXT = re.compile(r"(?:,|,? and|,? but)\s(?=(?:the|my|our)\s)", re.IGNORECASE)
+_BEHIND = 60
+"""Characters before a value in which it is said that it holds no more."""
 _DEFINING = frozenset({"email", "url", "money", "date", "path", "ident", "version", "zone", "name"})
+_CAPPED = frozenset({"cap"})
+"""What says limit in a line that speaks of costs that are to stay below something."""
+_MANNERS = frozenset({"tone", "units", "language"})
+"""Kinds that say how something is said, never of what it is."""
 _NUMBERS = {
     word: str(number)
     for number, word in enumerate(
@@ -69,10 +106,12 @@ class Sense:
 
     Attributes:
         text: The sentence.
-        values: Its values.
+        values: Its values that are said to hold.
+        dropped: Those that are said not to, folded: "8081, not 8080".
         spoken: The values as they are compared, by kind, in order.
-        named: Stems of its values.
+        named: Stems of all of its values.
         scopes: For each attribute that it sets, what else it names.
+        tells: For each of them, the stems that say it.
         plan: Stems of what it proposes.
         plan_at: Where that begins in the text.
         demand: How much it demands.
@@ -95,9 +134,11 @@ class Sense:
 
     text: str
     values: Sequence[Value] = ()
+    dropped: frozenset[str] = frozenset()
     spoken: Mapping[str, Sequence[str]] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tells: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plan: frozenset[str] = frozenset()
     plan_at: int = 0
     demand: Strength = Strength.NONE
@@ -149,12 +190,13 @@ def sense_of(sentence: str) -> Sense:
     sense.states = _says(_COPULA, low)
     said = WORD.findall(low)
     sense.most, sense.least = (not limits.isdisjoint(said) for limits in (cues.UPPER, cues.LOWER))
+    if not sense.asks:
+        _read_change(sense)
     if sense.values:
         _read_values(sense, text)
     sense.frames = frames_of(low)
     if sense.asks:
         return sense
-    _read_change(sense)
     sense.settles = sense.settles or bool(sense.scopes) or _says(_STANDS, low)
     sense.lifts = _says(_LIFTED, low)
     sense.by_ban = sense.lifts and _says(_LIFTING, low)
@@ -168,16 +210,26 @@ def sense_of(sentence: str) -> Sense:
 
 def _read_values(sense: Sense, text: str) -> None:
     """Add what a sentence says of its values."""
+    # A name, a place, a number that is no guess.
+    defines = sense.states and not _DEFINING.isdisjoint(value.kind for value in sense.values)
+    sense.settles = defines or _says(_ANNOUNCED, sense.low)
+    sense.named = stems_of(sense.values)
+    dropped = [value for value in sense.values if _is_dropped(value, text)]
+    if dropped:
+        sense.dropped = frozenset(value.text.lower() for value in dropped)
+        sense.values = [value for value in sense.values if value not in dropped]
     spoken: dict[str, list[str]] = {}
     for value in sense.values:
         word = value.text.lower()
         spoken.setdefault(value.kind, []).append(_NUMBERS.get(word, word))
     sense.spoken = spoken
-    sense.named = stems_of(sense.values)
-    sense.scopes = dict(_scopes_of(sense, text))
-    # A name, a place, a number that is no guess.
-    defines = sense.states and not _DEFINING.isdisjoint(spoken)
-    sense.settles = defines or _says(_ANNOUNCED, sense.low)
+    _read_attributes(sense, text, dropped)
+
+
+def _is_dropped(value: Value, text: str) -> bool:
+    """Say whether the words before a value say that it holds no more."""
+    before = text[max(0, value.start - _BEHIND) : value.start].lower()
+    return _says(_DROPPED, before.replace("\u2019", "'"))
 
 
 def _read_change(sense: Sense) -> None:
@@ -186,8 +238,10 @@ def _read_change(sense: Sense) -> None:
     sense.changes = _says(_CHANGE, low)
     sense.apart = _says(_BESIDES, low)
     if sense.changes:
-        cues_found = _CHANGE.finditer(low)
-        sense.announcing = frozenset(stem for cue in cues_found for stem in stems_in(cue[0]))
+        # "Change the gasket order to": what stands between is what is changed.
+        ends = (cue[0].split() for cue in _CHANGE.finditer(low))
+        announcing = (stems_in(f"{cue[0]} {cue[-1]}") for cue in ends)
+        sense.announcing = frozenset(stem for stems in announcing for stem in stems)
         # Endings, and signs in pairs, hide what is the same in other languages.
         sense.plainly = low.isascii() and _ANNOUNCED.match(low) is None
 
@@ -201,25 +255,65 @@ def _says(form: re.Pattern[str], low: str) -> bool:
     return form.search(low) is not None
 
 
-def _scopes_of(sense: Sense, text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield which attributes a line sets, and of what."""
-    stems = frozenset(stems_in(sense.low))
+def _read_attributes(sense: Sense, text: str, dropped: Sequence[Value]) -> None:
+    """Add which attributes a sentence sets, of what, and with which words."""
+    stems = telling_stems(sense.low)
+    scopes: dict[str, frozenset[str]] = {}
+    tells: dict[str, frozenset[str]] = {}
+    # "Warm answers with metric units": neither says of what the other is set.
+    manners = [value for value in sense.values if value.kind in _MANNERS]
     for attribute in ATTRIBUTES:
-        if not attribute.kinds.isdisjoint(sense.spoken) and not attribute.telling.isdisjoint(stems):
-            near = _clause(text, [value for value in sense.values if value.kind in attribute.kinds])
-            about = sense.words.intersection(stems_in(near.lower()))
-            yield attribute.name, about - attribute.words - sense.named
+        told = attribute.told_in(stems)
+        if told and not attribute.kinds.isdisjoint(sense.spoken):
+            own = [value for value in (*sense.values, *dropped) if value.kind in attribute.kinds]
+            clause = _clause(text, [*own, *manners], told)
+            about = sense.words.intersection(stems_in(clause.lower()))
+            about = about.union(map(str.lower, _WHICH.findall(clause)))
+            scopes[attribute.name] = about - attribute.words - sense.announcing
+            tells[attribute.name] = told
+    if "cost" in scopes and sense.most and sense.demand:
+        # "Travel costs must stay below $700" sets a limit, in whichever words the next one is.
+        scopes["money"] = scopes.pop("cost") - BY_NAME["money"].words
+        tells["money"] = tells.get("money", _CAPPED)
+        del tells["cost"]
+    sense.scopes, sense.tells = scopes, tells
 
 
-def _clause(text: str, values: Sequence[Value]) -> str:
-    """Return the part of a sentence that speaks of its first value, without a label before it."""
-    start = 0
+def _clause(text: str, values: Sequence[Value], told: frozenset[str]) -> str:
+    """Return the part of a sentence that speaks of its first value, without the values.
+
+    Neither is a label before it there, nor an aside ("I asked again, ..."), nor a reason behind.
+
+    Args:
+        text: The sentence.
+        values: Values of an attribute in it, the first that holds first.
+        told: The stems that say which attribute; no aside has them.
+    """
+    place = values[0].start
+    for value in values:
+        behind = value.start + len(value.text)
+        text = text[: value.start] + " " * len(value.text) + text[behind:]
+    text = _DAY_AGAIN.sub(lambda day: " " * len(day[0]), text)
+    start, end = 0, len(text)
     for mark in _CLAUSE_END.finditer(text):
-        if mark.start() > values[0].start:
-            return text[start : mark.start()]
+        if mark.start() > place:
+            end = mark.start()
+            break
         is_label = (
             mark[0].startswith(":") and len(WORD.findall(text[: mark.start()])) <= _LABEL_WORDS
         )
         if not mark[0].startswith(":") or is_label:
             start = mark.end()
-    return text[start:]
+    while (aside := _ASIDE.match(text, start, place)) and told.isdisjoint(
+        telling_stems(aside[0].lower())
+    ):
+        start = aside.end()
+    for mark in _NEXT.finditer(text, start, end):
+        if mark.start() < place:
+            named = not told.isdisjoint(telling_stems(text[mark.end() : place].lower()))
+            start = mark.end() if named else start
+        elif _says(_COPULA, text[mark.end() : end].lower()):
+            end = mark.start()
+            break
+    reason = _REASON.search(text, place, end)
+    return text[start : reason.start() if reason else end]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from compact_otel.core.facts.constraints import Strength, is_small_talk, strength, strengths
 from compact_otel.core.facts.fields import Row, named, named_by_arguments, rows_of, told
+from compact_otel.core.facts.matching import Line
 from compact_otel.core.facts.reading import Called, Said, Speaker, read, text_of
 from compact_otel.core.facts.salience import Vocabulary
 from compact_otel.core.facts.units import (
@@ -29,7 +30,7 @@ from compact_otel.core.facts.units import (
     sentences_of,
     word_for_word,
 )
-from compact_otel.core.facts.updates import GONE, Line, Standing, standing
+from compact_otel.core.facts.updates import GONE, Standing, standing
 from compact_otel.core.types import SummaryRequest
 
 SPEAKER_LABELS: dict[Speaker, str] = {

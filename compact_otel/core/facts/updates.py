@@ -17,37 +17,39 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from compact_otel.core.facts import cues
-from compact_otel.core.facts.attributes import BY_NAME, WORD, stems_in
-from compact_otel.core.facts.constraints import Strength, is_talk
+from compact_otel.core.facts.attributes import BY_NAME, stems_in
+from compact_otel.core.facts.constraints import Strength
 from compact_otel.core.facts.cues import one_of
 from compact_otel.core.facts.kinds import Value
+from compact_otel.core.facts.matching import (
+    Heard,
+    Line,
+    about,
+    adds_up,
+    changing,
+    codes_in,
+    form_of,
+    is_the_one,
+    meant,
+    of_another,
+    oppose,
+    said_again,
+    set_anew,
+    set_apart,
+    stands_in,
+    tells_more,
+)
 from compact_otel.core.facts.restating import End, put, restated
-from compact_otel.core.facts.sense import Sense, sense_of, stems_of
+from compact_otel.core.facts.sense import Sense, sense_of
 
 _Key = TypeVar("_Key")
 
 GONE = ""
 """What is shown of a line that holds no longer."""
-
-
-class Line(NamedTuple):
-    """A sentence that was said.
-
-    Attributes:
-        position: Place of its message in the history, below zero in an earlier note.
-        text: The sentence.
-        by_user: Whether a user said it: only users change what holds.
-    """
-
-    position: int
-    text: str
-    by_user: bool = True
-
 
 _RECENT = 24
 """Earlier lines of its like that a line is held against."""
@@ -64,53 +66,17 @@ _ECHOES = 400
 
 _EVERYTHING = re.compile(rf"\b(?:{one_of(cues.EVERYTHING)})\b")
 
-# Shares of a line's words that another has to have in common with it to speak of the same: in
-# other languages, to mean it, to repeat it, and to turn it round without a word of change.
+# Shares of a line's words that another has to have in common with it to speak of the same: the
+# last plan, a plan or a demand by name, to repeat it, and to turn it round without a word for it.
 _SOME, _HALF, _MOSTLY, _TURNED = 0.2, 0.5, 0.7, 0.7
-_NAMED = 0.66
-"""The same of an earlier line's words, for a change that says all of it again, and why."""
 _MANY = 2
 """Words that have to be the same in any case."""
-_SAME = 3
-"""The same for a line that is said again: fewer are in many a request."""
-_AGAIN = 0.8
-"""Share of the words of two lines, taken together, that both of them have, if one is said again."""
 _SHORT = 3
 """Characters of a code that may stand for something else."""
 _LITTLE = 3
 """Words beside a value that are nothing to keep a line for."""
 _SOON = 6
 """Items within which "scratch that" means what was said, whatever its words."""
-_PART_END = re.compile(r"[.!?>]\s+(?=[^\Wa-z])")
-_SETTING = frozenset({"weekday", "date", "time", "number"})
-"""Kinds of values that say nothing of what a line is about."""
-_BRIEF = 8
-"""Words of a change; who says more asks for something new."""
-_NEAR = 40
-"""Items within which a change that names nothing ("make that Tuesday") finds what it means."""
-
-
-@dataclass(slots=True, eq=False)
-class _Said:
-    """A line in its place.
-
-    Attributes:
-        order: Its place.
-        line: The line.
-        sense: What it says.
-        text: What is shown of it.
-        carriers: Earlier lines that show its value in place of their own.
-    """
-
-    order: int
-    line: Line
-    sense: Sense
-    text: str
-    carriers: tuple[_Said, ...] = ()
-
-    @property
-    def words(self) -> frozenset[str]:
-        return self.sense.words
 
 
 class Standing(NamedTuple):
@@ -150,12 +116,7 @@ def standing(lines: Sequence[Line]) -> Standing:
 
 def _put(text: str, stale: str, now: str) -> str:
     """Return a text with the new value where the old one stood by itself."""
-    form = re.escape(stale)
-    if stale[0].isascii() and stale[0].isalnum():
-        form = rf"(?<![^\W_]){form}"
-    if stale[-1].isascii() and stale[-1].isalnum():
-        form = rf"{form}(?![^\W_])"
-    return re.sub(rf"\[now {form}\]|{form}", lambda _: f"[now {now}]", text)
+    return form_of(stale).sub(lambda _: f"[now {now}]", text)
 
 
 def _messages(lines: Sequence[Line]) -> Iterator[list[tuple[int, Line]]]:
@@ -177,21 +138,24 @@ class _Talk:
         self.changed: dict[tuple[int, str], str] = {}
         self.settled: dict[tuple[int, str], bool] = {}
         self.ended: set[tuple[int, str]] = set()
-        self._set: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_RECENT))
-        self._kinds: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_RECENT))
-        self._plans: deque[_Said] = deque(maxlen=_RECENT)
-        self._demands: deque[_Said] = deque(maxlen=4 * _RECENT)
-        self._lines: deque[_Said | tuple[int, Line]] = deque(maxlen=_ECHOES)
-        self._with: defaultdict[str, deque[_Said]] = defaultdict(lambda: deque(maxlen=_ALIKE))
-        self._framed: defaultdict[End, deque[_Said]] = defaultdict(lambda: deque(maxlen=_ALIKE))
+        self._set: defaultdict[str, deque[Heard]] = defaultdict(lambda: deque(maxlen=_RECENT))
+        self._kinds: defaultdict[str, deque[Heard]] = defaultdict(lambda: deque(maxlen=_RECENT))
+        self._plans: deque[Heard] = deque(maxlen=_RECENT)
+        self._demands: deque[Heard] = deque(maxlen=4 * _RECENT)
+        self._lines: deque[Heard | tuple[int, Line]] = deque(maxlen=_ECHOES)
+        self._with: defaultdict[str, deque[Heard]] = defaultdict(lambda: deque(maxlen=_ALIKE))
+        self._framed: defaultdict[End, deque[Heard]] = defaultdict(lambda: deque(maxlen=_ALIKE))
 
     def hear(self, message: Sequence[tuple[int, Line]]) -> None:
         """Take in one message: what it changes first, then what it says."""
         if not message[0][1].by_user:
             self._lines.extend(message)  # only users change what holds
             return
-        said = [_Said(order, line, sense_of(line.text), line.text) for order, line in message]
+        said = [Heard(order, line, sense_of(line.text), line.text) for order, line in message]
         own = said if len(said) <= _DOCUMENT else [*said[:_OWN], *said[-_OWN:]]
+        codes = codes_in(one.sense for one in own)
+        for one in said:
+            one.codes = codes
         if any(one.sense.takes_back for one in own):
             self._take_back(own)
         for one in own:
@@ -203,17 +167,17 @@ class _Talk:
                 self._remember(one)
         self._lines.extend(said)
 
-    def _echoes(self) -> list[_Said]:
+    def _echoes(self) -> list[Heard]:
         """Return what was said last, also by others. Of theirs few are asked for, most never."""
         said = [
-            _Said(*one, Sense(one[1].text), one[1].text) if isinstance(one, tuple) else one
+            Heard(*one, Sense(one[1].text), one[1].text) if isinstance(one, tuple) else one
             for one in self._lines
         ]
         self._lines.clear()
         self._lines.extend(said)
         return said
 
-    def _remember(self, one: _Said) -> None:
+    def _remember(self, one: Heard) -> None:
         sense = one.sense
         if sense.low.endswith("?"):
             return
@@ -233,12 +197,12 @@ class _Talk:
         if sense.demand >= Strength.LIKELY:
             self._demands.append(one)
 
-    def _change(self, new: _Said) -> None:
+    def _change(self, new: Heard) -> None:
         """Let a line replace what set the same attribute, or a value of the same kind."""
         sense, done = new.sense, set[int]()
-        for name, scope in sense.scopes.items():
-            for old in list(self._set[name]):
-                if old.text and old.order not in done and _same_scope(name, old, new, scope):
+        for name in sense.scopes:
+            for old in set_anew(name, self._set[name], new):
+                if old.order not in done:
                     done.add(old.order)
                     self._replace(old, new, BY_NAME[name].kinds, BY_NAME[name].words)
         self._restate(new)
@@ -248,30 +212,32 @@ class _Talk:
         for kind in sense.spoken:
             recent = self._kinds[kind]
             others = (old for old in like if old not in recent)
-            about = _about(kind, sense) if sense.changes else frozenset[str]()
+            wanted = about(kind, sense) if sense.changes else frozenset[str]()
             for old in (*reversed(recent), *others):
                 if old.order in done or not old.text:
                     continue
-                meant = sense.changes and _is_meant(kind, old, new, about, recent=old in recent)
-                if (meant or _is_restated(old, new)) and not _set_apart(kind, old, new):
-                    telling = frozenset() if meant else sense.words
+                is_meant = sense.changes and meant(kind, old, new, wanted, recent=old in recent)
+                if (is_meant or said_again(old, new)) and not set_apart(kind, old, new):
+                    telling = frozenset() if is_meant else sense.words
                     self._replace(old, new, frozenset({kind}), telling)
                     break
 
-    def _like(self, new: _Said) -> list[_Said]:
+    def _like(self, new: Heard) -> list[Heard]:
         """Return what users said that has a word in common with a line, the newest first."""
         return _newest_in(self._with, new.words)
 
-    def _restate(self, new: _Said) -> None:
+    def _restate(self, new: Heard) -> None:
         """Drop what a line says again with something else in one place."""
         sense = new.sense
         if sense.apart:
             return
         for old in _newest_in(self._framed, sense.frames.clause_ends):
-            if not old.text or _oppose(old, new):
+            if not old.text or oppose(old, new):
                 continue
             changed = restated(old.sense.frames, sense.frames, announced=sense.changes)
-            if changed is None:
+            if changed is None or (not sense.changes and adds_up(changed.kind, old, new)):
+                continue
+            if of_another(old, new, changing(old, new)):
                 continue
             text = GONE if changed.whole else put(old.text, changed, new.line.text)
             if text != old.text:
@@ -280,7 +246,7 @@ class _Talk:
                 return
 
     def _replace(
-        self, old: _Said, new: _Said, kinds: frozenset[str], telling: frozenset[str]
+        self, old: Heard, new: Heard, kinds: frozenset[str], telling: frozenset[str]
     ) -> None:
         """Show the new value where the old one stood, or nothing if that was all there was."""
         now = [value for value in new.sense.values if value.kind in kinds]
@@ -288,15 +254,15 @@ class _Talk:
         stale = [
             value
             for value in old.sense.values
-            if value.kind in kinds and value.text.lower() not in new.sense.low
+            if value.kind in kinds and not stands_in(value.text, new.sense)
         ]
         alike = {value.kind for value in now}
         stale = [value for value in stale if value.kind in alike] or stale
-        stale = [value for value in stale if _is_the_one(value, stale, old, new)]
+        stale = [value for value in stale if is_the_one(value, stale, old, new)]
         if not stale or not now:
             return
         rest = old.words - telling - new.words - old.sense.named
-        if len(rest) <= (_LITTLE if telling else 0) and not _tells_more(old, new, kinds, stale):
+        if len(rest) <= (_LITTLE if telling else 0) and not tells_more(old, new, kinds, stale):
             self._show(old, GONE)
         else:
             text = old.text
@@ -312,12 +278,12 @@ class _Talk:
         new.carriers = (*old.carriers, *new.carriers)[-_RECENT:]
         self._forget_echoes(old, new, stale, now[0])
 
-    def _settle(self, one: _Said, *, changing: bool = True) -> None:
+    def _settle(self, one: Heard, *, changing: bool = True) -> None:
         """Note that a line says what holds, and whether it changed what was said before."""
         place = one.line.position, one.line.text
         self.settled[place] = self.settled.get(place, False) or changing
 
-    def _forget_echoes(self, old: _Said, new: _Said, stale: Iterable[Value], now: Value) -> None:
+    def _forget_echoes(self, old: Heard, new: Heard, stale: Iterable[Value], now: Value) -> None:
         """Change what was said of a stale value since it was set, and before it was changed."""
         for value in stale:
             words = list(stems_in(value.text.lower()))
@@ -332,7 +298,7 @@ class _Talk:
                     new.carriers = (*new.carriers, echo)
                     self._show(echo, _put(echo.text, value.text, now.text))
 
-    def _take_back(self, message: Sequence[_Said]) -> None:
+    def _take_back(self, message: Sequence[Heard]) -> None:
         """Drop the plans that a message takes back, and what repeats them."""
         fresh = frozenset[str]().union(*(one.sense.plan for one in message))
         cue = next(n for n, one in enumerate(message) if one.sense.takes_back)
@@ -358,7 +324,7 @@ class _Talk:
                     self.settled.pop((one.line.position, one.line.text), None)
                     self.ended.add((one.line.position, one.line.text))
 
-    def _forget_plan(self, plan: _Said, stale: frozenset[str]) -> None:
+    def _forget_plan(self, plan: Heard, stale: frozenset[str]) -> None:
         if len(stale) < 2:  # noqa: PLR2004 - one word is in too many lines
             return
         for echo in self._echoes():
@@ -369,7 +335,7 @@ class _Talk:
             if len(stale & echo.words) >= _MOSTLY * len(stale):
                 self._show(echo, GONE)
 
-    def _lift(self, new: _Said) -> None:
+    def _lift(self, new: Heard) -> None:
         """Drop a demand that a line takes back, or turns round."""
         if not self._demands:
             return
@@ -385,6 +351,8 @@ class _Talk:
             shared = len(old.words & new.words)
             if not old.text or shared < enough * len(old.words) or not shared:
                 continue
+            if of_another(old, new, ()):
+                continue
             if old.sense.demand < Strength.WISH and not lifted:
                 continue
             turned = sense.bans != old.sense.bans or (lifted and sense.by_ban)
@@ -393,20 +361,20 @@ class _Talk:
                 self._settle(new)
                 return
 
-    def _show(self, one: _Said, text: str) -> None:
+    def _show(self, one: Heard, text: str) -> None:
         one.text = text
         self.changed[one.line.position, one.line.text] = text
 
 
-def _newest_in(lines: Mapping[_Key, Iterable[_Said]], keys: Iterable[_Key]) -> list[_Said]:
+def _newest_in(lines: Mapping[_Key, Iterable[Heard]], keys: Iterable[_Key]) -> list[Heard]:
     """Return the lines under any of the keys, the newest first."""
     found = {one.order: one for key in keys if key in lines for one in lines[key]}
     return [found[order] for order in sorted(found, reverse=True)]
 
 
 def _meant(
-    plans: Sequence[_Said], said: frozenset[str], position: int, *, named: bool
-) -> list[_Said]:
+    plans: Sequence[Heard], said: frozenset[str], position: int, *, named: bool
+) -> list[Heard]:
     """Return the plan that a message takes back: the newest of which it speaks, else the last.
 
     Args:
@@ -422,149 +390,3 @@ def _meant(
     if named or not plans or position - plans[-1].line.position > _SOON:
         return []
     return [plans[-1]]
-
-
-def _oppose(old: _Said, new: _Said) -> bool:
-    """Say whether one line says the least and the other the most: both hold then."""
-    before, after = old.sense, new.sense
-    return (before.most and after.least and not after.most) or (
-        before.least and after.most and not after.least
-    )
-
-
-def _about(kind: str, new: Sense) -> frozenset[str]:
-    """Return what a line wants to change: its words but the values and the announcement."""
-    values = (value for value in new.values if value.kind in (kind, *_SETTING))
-    return new.words - new.announcing - stems_of(values)
-
-
-def _part_with(kind: str, one: _Said) -> str:
-    """Return the sentence with the last value of a kind, folded, of a line that has several."""
-    start = max((value.start for value in one.sense.values if value.kind == kind), default=0)
-    ends = [mark.end() for mark in _PART_END.finditer(one.line.text) if mark.end() <= start]
-    return one.line.text[ends[-1] if ends else 0 :].lower()
-
-
-def _count_the_same(old: _Said, new: _Said) -> bool:
-    """Say whether two lines have numbers of the same things."""
-
-    def counted(one: _Said) -> set[str]:
-        behind = (
-            WORD.search(one.line.text, value.start + len(value.text))
-            for value in one.sense.values
-            if value.kind == "number"
-        )
-        return {stem for word in behind if word for stem in stems_in(word[0].lower())}
-
-    return not counted(old).isdisjoint(counted(new))
-
-
-def _is_label(value: Value, text: str) -> bool:
-    """Say whether a number belongs to a name: "the test on line 40 fails"."""
-    words = WORD.findall(text[: value.start].lower())
-    rest = WORD.findall(text[value.start + len(value.text) :])
-    return bool(words and rest) and words[-1] not in cues.STOP and len(rest) <= len(words)
-
-
-def _same_scope(name: str, old: _Said, new: _Said, scope: frozenset[str]) -> bool:
-    """Say whether two lines set the same attribute of the same thing."""
-    kinds = BY_NAME[name].kinds
-    if not _differ(old, new, kinds) or _oppose(old, new):
-        return False
-    earlier = old.sense.scopes[name]
-    if earlier <= scope or scope <= earlier:
-        return True
-    return new.sense.changes and len(earlier & scope) >= _HALF * min(len(earlier), len(scope))
-
-
-def _is_the_one(value: Value, stale: Sequence[Value], old: _Said, new: _Said) -> bool:
-    """Say whether a value is what a new one replaces: alone of its kind, or before the same word.
-
-    "Two seats and 2 bags" has one that "make it 3 bags" means, and one that it does not.
-    """
-    if all(other.text == value.text for other in stale if other.kind == value.kind):
-        return True
-    behind = WORD.search(old.line.text, value.start + len(value.text))
-    return behind is not None and not new.words.isdisjoint(stems_in(behind[0].lower()))
-
-
-def _tells_more(old: _Said, new: _Said, kinds: Collection[str], stale: Sequence[Value]) -> bool:
-    """Say whether a line has a value of a kind of which the new one says nothing.
-
-    "The budget is $900, my order is A-1001" says something when the budget has changed.
-    """
-    taken = [(value.start, value.start + len(value.text)) for value in stale]
-    return any(
-        value.kind not in kinds
-        and value.kind not in new.sense.spoken
-        and value.text.lower() not in new.sense.low
-        and all(
-            value.start + len(value.text) <= start or end <= value.start for start, end in taken
-        )
-        for value in old.sense.values
-    )
-
-
-def _differ(old: _Said, new: _Said, kinds: Collection[str]) -> bool:
-    """Say whether two lines have values of these kinds, and none that is the same."""
-    after = _values_of(new, kinds)
-    before = _values_of(old, kinds) if after else ()
-    same = any(one in other or other in one for one in before for other in after)
-    return bool(before) and not same
-
-
-def _values_of(one: _Said, kinds: Collection[str]) -> list[str]:
-    spoken = one.sense.spoken
-    return [value for kind in kinds if kind in spoken for value in spoken[kind]]
-
-
-def _set_apart(kind: str, old: _Said, new: _Said) -> bool:
-    """Say whether two lines set the same attribute of different things."""
-    theirs, ours = old.sense.scopes, new.sense.scopes
-    return any(name in theirs and kind in BY_NAME[name].kinds for name in ours)
-
-
-def _is_meant(kind: str, old: _Said, new: _Said, about: frozenset[str], *, recent: bool) -> bool:
-    """Say whether an announced change means the value of that kind in an earlier line.
-
-    Args:
-        kind: The kind.
-        old: The earlier line.
-        new: The one that announces a change.
-        about: What it wants to change.
-        recent: Whether few lines since have had such a value. Of any other it has to say more.
-    """
-    if new.sense.apart or not _differ(old, new, {kind}):
-        return False
-    part = _part_with(kind, old)
-    named = old.words.intersection(stems_in(part)) - old.sense.named
-    if (
-        named
-        and len(named & new.words) >= _NAMED * len(named)
-        and not (is_talk(part) or is_talk(new.sense.low))
-        and (kind != "number" or _count_the_same(old, new))
-    ):
-        return True
-    if not recent:
-        return False
-    if not about:
-        return new.line.position - old.line.position <= _NEAR
-    share = _HALF if new.sense.plainly else _SOME
-    return len(about) <= _BRIEF and len(about & old.words) >= share * len(about)
-
-
-def _is_restated(old: _Said, new: _Said) -> bool:
-    """Say whether a demand or a definition is said again in the same words with other values."""
-    # Cheapest first: of the lines that are asked about, hardly one says the same.
-    if not (old.sense.demand or old.sense.states):
-        return False
-    taken = old.sense.named | new.sense.named
-    before, after = old.words - taken, new.words - taken
-    same = len(before & after)
-    if same < _SAME or same < _AGAIN * len(before | after):
-        return False
-    kinds = [kind for kind in old.sense.spoken if _differ(old, new, {kind})]
-    if len(kinds) != 1 or _oppose(old, new):
-        return False
-    numbers = (value for value in old.sense.values if value.kind == "number" == kinds[0])
-    return not any(_is_label(value, old.text) for value in numbers)
