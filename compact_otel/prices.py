@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from compact_otel.core.types import Price
+from compact_otel.exits import UNBROKEN
 from compact_otel.forks import LOADING_S, mutex
 
 _TOKENS = 1000
@@ -35,7 +36,7 @@ class _Table:
 
     def _load(self) -> None:
         try:
-            with _loading:
+            with UNBROKEN, _loading:
                 module = importlib.import_module("genai_prices")
                 _price(module, "gpt-4o")  # it loads its data with the first question
             self.module = module

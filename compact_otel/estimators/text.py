@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from compact_otel.estimators import vocabulary
+from compact_otel.exits import UNBROKEN
 from compact_otel.forks import mutex
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def _count_piece(piece: str, encoding: Encoding) -> int:
     if not piece.isascii() and _SURROGATE.search(piece):
         piece = _without_surrogates(piece)
     try:
-        return len(encoding.encode_ordinary(piece))
+        with UNBROKEN:
+            return len(encoding.encode_ordinary(piece))
     except BaseException as error:
         # A panic in Rust is no Exception: nothing above would catch it, and the run would die.
         if type(error).__name__ != "PanicException":

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compact_otel.exits import UNBROKEN
 from compact_otel.forks import LOADING_S, mutex
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def encoding(name: EncodingName) -> Encoding:
     Raises:
         RuntimeError: If the bundle in the installed package is damaged or missing.
     """
-    with _loading:
+    with UNBROKEN, _loading:
         return _load(name)
 
 
