@@ -34,6 +34,14 @@ def test_every_file_that_is_named_is_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_table_has_a_head(page):
+    """Or its rows are shown as one line with strokes in it, as behind an empty line within one."""
+    text = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert re.match(r"\|.*\n\|[-:| ]+\|\n", table), table
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_name_of_telemetry_is_told(page):
     known = {SPAN, COMPACTED, *ATTRIBUTES, *METRICS, *(event.name for event in SCHEMA.values())}
     known |= {"compact.yaml", "compact.yml", "compact.json"}
