@@ -50,6 +50,8 @@ _PEERS = frozenset({"name", "email", "url", "path", "ident", "code"})
 _LIMITS = frozenset({"money", "percent", "number"})
 """Kinds of which a ban names the limit, where of others it names what is banned."""
 _TICKET = re.compile(r"(?<!\w)#\d{1,9}\b")
+_NUMBERED = re.compile(r"[:.)]\s")
+"""Behind a number with which a line begins: "3: ...", "3) ..."."""
 _DETERMINERS = frozenset({"the", "our", "my", "your", "his", "her", "its", "their", "user's"})
 _BEFORE = 3
 """Words between a determiner and what it belongs to, and one."""
@@ -239,8 +241,10 @@ def oppose(old: Heard, new: Heard) -> bool:
 
 
 def is_label(value: Value, text: str) -> bool:
-    """Say whether a value belongs to a name: "the test on line 40 fails"."""
+    """Say whether a value belongs to a name: "the test on line 40 fails", "3: the others"."""
     before = text[: value.start].lower()
+    if not before.strip():
+        return _NUMBERED.match(text, value.start + len(value.text)) is not None
     words = WORD.findall(before)
     return (
         value.kind in _LABELS
