@@ -196,6 +196,7 @@ CHANGED = {
             GONE,
         ),
         ("Always report in CET.", "From now on, report in UTC.", GONE),
+        ("$900: budget for Rome.", "$700: budget for Rome.", GONE),
         ("Work on branch fix/login-3.", "We rebased onto fix/login-4; the tests are next.", GONE),
         ("Give me terse answers.", "I would rather get warm, playful answers.", GONE),
         (

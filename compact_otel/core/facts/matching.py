@@ -242,13 +242,14 @@ def oppose(old: Heard, new: Heard) -> bool:
 
 def is_label(value: Value, text: str) -> bool:
     """Say whether a value belongs to a name: "the test on line 40 fails", "3: the others"."""
+    if value.kind not in _LABELS:
+        return False
     before = text[: value.start].lower()
     if not before.strip():
         return _NUMBERED.match(text, value.start + len(value.text)) is not None
     words = WORD.findall(before)
     return (
-        value.kind in _LABELS
-        and before.endswith(" ")
+        before.endswith(" ")
         and bool(words)
         and before.rstrip().endswith(words[-1])
         and words[-1] not in cues.STOP
