@@ -135,7 +135,7 @@ class Claim:
 
     Attributes:
         key: How the conversation begins.
-        patient: Whether to wait for somebody who has the claim.
+        patient: Whether to wait for somebody's summary, or only for who gives the claim back.
     """
 
     key: str

@@ -62,7 +62,11 @@ ESTIMATOR = "the estimator"
 PROVIDER = "the provider, asked to count"
 
 _LOOK = 0.2
-"""Seconds after which whoever waits for a claim looks whether the other one still goes on."""
+"""Seconds after which whoever waits for a claim looks whether the other one still goes on.
+
+Who does not wait for a summary waits as long as that, too: a storage gives a claim back apart, so
+the one of the call before may be on its way.
+"""
 
 _BESIDES = 0.5
 """Seconds that whoever has a claim needs beside the summary; to give up before is to pay twice."""
@@ -163,6 +167,7 @@ class Performance:
         self._began = time.perf_counter()
         self._blocked = running_loop() if blocking else None
         self._held = _Held()
+        self._held_by_storage = _Held()
         self._at_storage = False
         self._stored_s = 0.0
         self._asked_at = 0.0
@@ -364,8 +369,10 @@ class Performance:
 
     def release(self) -> None:
         """Let others compact this conversation."""
-        if claims := self._held.end():
-            WORKERS.start(claims.close)  # it may block
+        if here := self._held.end():
+            here.close()  # on the spot: whoever asks next must not find it taken
+        if stored := self._held_by_storage.end():
+            WORKERS.start(stored.close)  # it may block
 
     def begin_to_keep_events(self) -> None:
         """Get ready for `keep_events`."""
@@ -399,7 +406,7 @@ class Performance:
         ):
             return False  # the one who has it runs in the very loop that waits for us
         longest = self._shared.config.summarizer.timeout + _BESIDES
-        until = time.monotonic() + (longest if patient else 0.0)
+        until = time.monotonic() + (longest if patient else _LOOK)
         # A session may be forked, and runs without one are named by how they begin: those that are
         # not the same conversation do not wait for one another.
         had = self._claim_among_threads(f"{self._session_id} {key}", until)
@@ -407,7 +414,7 @@ class Performance:
             self._at_storage = True
             left = until - time.monotonic()
             claim = self._storage.claim(self._session_id, key, max(0.0, left))
-            had = self._held.take(claim) and had
+            had = self._held_by_storage.take(claim) and had
         return had
 
     def _claim_among_threads(self, conversation: str, until: float) -> bool:
@@ -457,7 +464,6 @@ class _Held:
         with self._lock:
             claims, self._claims, self._ended = self._claims, [], True
         stack = ExitStack()
-        # Those of this process first: a storage may hang over its own.
         for claim in reversed(claims):
             stack.push(claim)
         return stack if claims else None

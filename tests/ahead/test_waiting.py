@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
+from compact_otel.adapters import MemoryStorage
 from compact_otel.core.types import Summary
 from tests.ahead.program import (
     DUE,
@@ -213,6 +215,27 @@ async def test_one_that_failed_is_not_tried_again_on_every_call(failing, watch):
 
 
 # One at a time.
+
+
+class SlowToLetGo(MemoryStorage):
+    """A storage that takes a while to give a claim back."""
+
+    @contextmanager
+    def claim(self, session_id, key, timeout):
+        with super().claim(session_id, key, timeout) as had:
+            yield had
+            time.sleep(0.1)
+
+
+@kinds
+@pytest.mark.parametrize("stored", [lambda: None, SlowToLetGo], ids=["nowhere", "slowly"])
+async def test_a_claim_on_its_way_back_is_waited_for(stored, kind, watch):
+    """The call before is over, so it is nobody who would write the summary instead."""
+    manager = watch.manager(KINDS[kind](), storage=stored())
+    assert (await awaited(manager, DUE)).outcome == "compacted"
+    assert (await awaited(manager, talk(29))).outcome == "replayed"
+    await until(lambda: watch.preparations)
+    assert watch.preparations[-1].attributes["compact.outcome"] == "prepared"
 
 
 @kinds
