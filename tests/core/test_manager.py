@@ -14,10 +14,12 @@ from opentelemetry import trace
 from compact_otel.config import CompactConfig, StorageConfig, TelemetryConfig
 from compact_otel.core import frame
 from compact_otel.core.errors import InsufficientBudget, SummaryError
+from compact_otel.core.facts import SAID_AGAIN
 from compact_otel.core.types import CallContext, Checkpoint, FixedTokens, Message, Summary
 from compact_otel.engine.performing import is_compacting
 from compact_otel.manager import CompactManager
 from compact_otel.overflow import Overflow
+from compact_otel.summarizers import ExtractiveSummarizer
 from tests.histories import (
     AsyncSummarizer,
     Estimator,
@@ -283,6 +285,22 @@ def test_if_no_summariser_answers_a_note_says_what_is_gone(monkeypatch):
     assert second.summary.endswith("earlier items were removed without a summary.")
     assert exporter.named("error")[-1]["compact.failure.fallback"] == "policy_pruning"
     assert second.summary_version == 2
+
+
+def test_to_drop_what_is_said_again_is_no_failure():
+    """An agent that waits for a job hears the same for hours; nobody is to be alerted."""
+    exporter = Exporter()
+    made = manager(900, summarizer=ExtractiveSummarizer(), exporters=[exporter])
+    history, outcomes = [user("Wait until the job is done.")], []
+    for turn in range(200):
+        history += [call(f"c{turn}"), output(f"c{turn}", "It runs. Ask again in a minute.")]
+        result = made.preflight("s", history)
+        outcomes.append(result.outcome)
+        assert result.messages[0] == history[0]
+    assert outcomes.count("compacted") > 3
+    assert set(outcomes) == {"skipped", "replayed", "compacted"}
+    assert result.summary == SAID_AGAIN
+    assert exporter.named("error") == []
 
 
 def test_a_summary_that_opens_or_closes_the_frame_is_made_harmless():

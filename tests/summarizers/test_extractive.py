@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compact_otel.core.errors import SummaryError
+from compact_otel.core.facts import SAID_AGAIN
 from compact_otel.core.protocols import Summarizer
 from compact_otel.core.types import Message, SummaryRequest
 from compact_otel.summarizers import ExtractiveSummarizer
@@ -366,6 +367,47 @@ def test_nothing_to_say_is_an_error_that_says_so(items):
     with pytest.raises(SummaryError) as caught:
         summarise(items)
     assert caught.value.reason == "empty"
+
+
+def polls(*said):
+    """Return an agent that asks whether a job is done, and what it was told each time."""
+    asked = [call(f"c{n}", "check_status", "{}", text) for n, text in enumerate(said)]
+    return [item for pair in asked for item in pair]
+
+
+WAITS = "status: running, nothing to do yet, ask again in a minute"
+GOES_ON = [user("Please go on."), assistant("I went on.")]
+
+
+@pytest.mark.parametrize(
+    ("going", "kept"),
+    [
+        (polls(*[WAITS] * 4), polls(WAITS)),
+        (GOES_ON * 3, GOES_ON),
+        ([user(""), assistant("")], [user("Begin.")]),
+        ([], polls(WAITS)),
+    ],
+    ids=["an agent that waits", "the same again", "empty messages", "only an earlier note"],
+)
+def test_where_what_stays_says_it_all_again_the_note_says_so(going, kept):
+    assert summarise(going, kept=kept, previous_summary=SAID_AGAIN) == SAID_AGAIN
+
+
+def test_what_comes_behind_such_a_note_does_not_repeat_it():
+    later = polls(WAITS, "status: failed, code E-4711")
+    text = summarise(later, kept=polls(WAITS), previous_summary=SAID_AGAIN)
+    assert "E-4711" in text
+    assert "removed" not in text
+
+
+@pytest.mark.parametrize(
+    ("going", "max_tokens"),
+    [(polls(WAITS), 5), (call("d1", "deploy", "{}", ""), 600)],
+    ids=["no room to say so", "a call that nothing else names"],
+)
+def test_what_is_not_said_again_is_not_said_to_be(going, max_tokens):
+    with pytest.raises(SummaryError):
+        summarise(going, kept=polls(WAITS), max_tokens=max_tokens)
 
 
 def test_what_the_caller_named_in_the_note_comes_first():

@@ -14,6 +14,6 @@ stands on all of these. Deterministic, linear in the history, standard library o
 from __future__ import annotations
 
 from compact_otel.core.facts.checking import Facts, Repaired, Verified
-from compact_otel.core.facts.splitting import outdated
+from compact_otel.core.facts.splitting import SAID_AGAIN, outdated
 
-__all__ = ["Facts", "Repaired", "Verified", "outdated"]
+__all__ = ["SAID_AGAIN", "Facts", "Repaired", "Verified", "outdated"]

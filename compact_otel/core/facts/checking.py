@@ -75,6 +75,7 @@ class _Known:
         salience: What is at stake.
         stressed: The same for a ledger, which has the salient facts first.
         staying: Values that stand in what stays.
+        said_again: Whether what stays says all that the units do.
         salient: The facts a summary is held against, with their weights.
         owners: For those that say nothing by themselves, the values of what each belongs to.
         rate: Tokens that the request counts for one that is estimated.
@@ -86,6 +87,7 @@ class _Known:
     salience: Salience
     stressed: Salience
     staying: frozenset[str]
+    said_again: bool
     salient: dict[str, float]
     owners: dict[str, list[tuple[str, ...]]]
     rate: float
@@ -117,6 +119,11 @@ class Facts:
                 wanted -= values
                 found.append(safe(_line(unit)))
         return tuple(found)
+
+    @property
+    def are_said_again(self) -> bool:
+        """Whether there is something that stays, and it says all that matters of what goes."""
+        return bool(self._request.kept) and self._known.said_again
 
     def note(self) -> Verified:
         """Return the facts alone as a summary: the best that fits; empty if nothing does."""
@@ -256,6 +263,7 @@ class Facts:
             salience,
             salience.stressing(salient),
             stay,
+            _are_said_again(units, staying),
             salient,
             owners,
             rate,
@@ -311,6 +319,15 @@ def _values_of(units: Iterable[Unit]) -> set[str]:
             found.update(subject.values)
             subject = subject.parent
     return found
+
+
+def _are_said_again(units: Iterable[Unit], staying: Iterable[Unit]) -> bool:
+    """Say whether of units no more is left than the names of calls that stand in what stays, too.
+
+    What else is said again is no unit any more.
+    """
+    named = {unit.subject.label for unit in staying}
+    return all(not unit.text and unit.subject.label in named for unit in units)
 
 
 def _owners(

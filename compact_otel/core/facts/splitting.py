@@ -49,6 +49,9 @@ HEADINGS: dict[Section, str] = {
 TURN = re.compile(r"^\[(\d{1,6})\](?=:|$)")
 """The label of what a user demanded or settled: the number of the message."""
 
+SAID_AGAIN = "Earlier items were removed; what matters of them is said again in those that stay."
+"""The note where there is nothing to note. It speaks of one moment, so it is not read back."""
+
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
 _SHORT_RESULT = 200
 _SMALL_TALK = -1
@@ -139,7 +142,7 @@ def _read_note(note: str) -> Iterator[_NoteLine]:
             section = _section_of_heading(stripped)
             pins = section in _ASKED
             yield _NoteLine("", section)
-        elif stripped:
+        elif stripped and stripped != SAID_AGAIN:
             text = _BULLET.sub("", stripped)
             turn = TURN.match(text) if pins and line.startswith("- [") else None
             yield _NoteLine(text, section, line[0].isspace(), int(turn[1]) if turn else 0)
