@@ -463,10 +463,12 @@ class _Held:
         """Return what gives the claims back, None if there are none."""
         with self._lock:
             claims, self._claims, self._ended = self._claims, [], True
+        if not claims:  # as with almost every call
+            return None
         stack = ExitStack()
         for claim in reversed(claims):
             stack.push(claim)
-        return stack if claims else None
+        return stack
 
 
 # Set while a manager works: a summariser may call an instrumented model, which must not come back.

@@ -393,6 +393,21 @@ def test_where_what_stays_says_it_all_again_the_note_says_so(going, kept):
     assert summarise(going, kept=kept, previous_summary=SAID_AGAIN) == SAID_AGAIN
 
 
+@pytest.mark.parametrize(
+    "unread",
+    [
+        user([{"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}]),
+        {"type": "reasoning", "id": "r1", "summary": [], "encrypted_content": "gAAAA"},
+    ],
+    ids=["a picture", "sealed reasoning"],
+)
+def test_of_what_has_no_words_the_note_says_nothing(unread):
+    """It is gone, and nobody knows whether it stands anywhere else."""
+    text = summarise([unread], kept=[user("Begin.")])
+    assert "their words" in text
+    assert "matters" not in text
+
+
 def test_what_comes_behind_such_a_note_does_not_repeat_it():
     later = polls(WAITS, "status: failed, code E-4711")
     text = summarise(later, kept=polls(WAITS), previous_summary=SAID_AGAIN)

@@ -122,7 +122,7 @@ class Facts:
 
     @property
     def are_said_again(self) -> bool:
-        """Whether there is something that stays, and it says all that matters of what goes."""
+        """Whether there is something that stays, and it says what the words of what goes tell."""
         return bool(self._request.kept) and self._known.said_again
 
     def note(self) -> Verified:

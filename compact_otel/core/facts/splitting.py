@@ -49,8 +49,14 @@ HEADINGS: dict[Section, str] = {
 TURN = re.compile(r"^\[(\d{1,6})\](?=:|$)")
 """The label of what a user demanded or settled: the number of the message."""
 
-SAID_AGAIN = "Earlier items were removed; what matters of them is said again in those that stay."
-"""The note where there is nothing to note. It speaks of one moment, so it is not read back."""
+SAID_AGAIN = (
+    "Earlier items were removed; what their words told, and still holds, is said again "
+    "in those that stay."
+)
+"""The note where there is nothing to note. It speaks of one moment, so it is not read back.
+
+It speaks of words: nobody has looked at what a picture shows, or at what a provider has sealed.
+"""
 
 _ASKED: tuple[Section, ...] = ("goal", "constraints")
 _SHORT_RESULT = 200
